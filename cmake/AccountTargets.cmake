@@ -1,0 +1,30 @@
+# One static library a folder of libaccount/, so that a folder can only link what stands above it.
+set(ACCOUNT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor)
+if(ACCOUNT_WERROR)
+  list(APPEND ACCOUNT_WARNINGS -Werror)
+endif()
+
+# account_folder(<name> SOURCES <file>... [DEPENDS <folder>...] [LINK <target>...])
+function(account_folder name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  add_library(account_${name} STATIC ${arg_SOURCES})
+  target_compile_options(account_${name} PRIVATE ${ACCOUNT_WARNINGS})
+  target_include_directories(account_${name} PUBLIC
+    ${PROJECT_SOURCE_DIR}/libaccount ${PROJECT_SOURCE_DIR}/libaccount/include
+    ${PROJECT_BINARY_DIR}/generated)
+  list(TRANSFORM arg_DEPENDS PREPEND account_)
+  target_link_libraries(account_${name} PUBLIC ${arg_DEPENDS} Threads::Threads PRIVATE ${arg_LINK})
+endfunction()
+
+# account_test(<name> SOURCES <file>... FOLDERS <folder>... [LINK <target>...]): a GoogleTest
+# program that links only the named folders and what stands above them.
+function(account_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;FOLDERS;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_compile_options(${name} PRIVATE ${ACCOUNT_WARNINGS})
+  list(TRANSFORM arg_FOLDERS PREPEND account_)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE ACCOUNT_TESTS_DIR="${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(${name} PRIVATE ${arg_FOLDERS} ${arg_LINK} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

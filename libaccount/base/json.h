@@ -1,0 +1,78 @@
+// Strict JSON for signed and recorded bytes.
+//
+// The reader refuses what two readers could understand differently: duplicate keys, bytes that are
+// no UTF-8, numbers that are not whole or beyond +-(2^53 - 1), nesting deeper than 16, trailing
+// text, and (by the caller's cap) oversize input. Larger numbers are decimal strings.
+// The writer is compact and keeps members in the order in which they were set, so that a document
+// written twice has the same bytes.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "account/op_count.h"
+#include "account/status.h"
+
+namespace account {
+
+class Json {
+ public:
+  enum class Kind { null, boolean, integer, string, array, object };
+  using Member = std::pair<std::string, Json>;
+
+  Json() = default;
+  Json(std::nullptr_t) {}                      // NOLINT(google-explicit-constructor)
+  Json(bool value);                            // NOLINT(google-explicit-constructor)
+  Json(int value);                             // NOLINT(google-explicit-constructor)
+  Json(int64_t value);                         // NOLINT(google-explicit-constructor)
+  Json(uint64_t value);                        // NOLINT(google-explicit-constructor)
+  Json(const char* value);                     // NOLINT(google-explicit-constructor)
+  Json(std::string value);                     // NOLINT(google-explicit-constructor)
+  Json(std::string_view value);                // NOLINT(google-explicit-constructor)
+  Json(OpCount value);                         // decimal string; NOLINT(google-explicit-constructor)
+  static Json array(std::vector<Json> items = {});
+  static Json object(std::initializer_list<Member> members = {});
+
+  static Result<Json> parse(std::string_view text, uint64_t cap_bytes);
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::null; }
+
+  // Building. set() replaces a member of that name; both turn null into object or array.
+  Json& set(std::string_view name, Json value);
+  Json& push(Json value);
+
+  // Reading. find() returns nullptr where there is no such member. The typed getters fail with
+  // Code::corrupt and name the member: "member 'size' is missing", "... is no string".
+  const Json* find(std::string_view name) const;
+  Result<std::string> get_string(std::string_view name) const;
+  Result<int64_t> get_integer(std::string_view name) const;
+  Result<bool> get_bool(std::string_view name) const;
+  Result<OpCount> get_op_count(std::string_view name) const;  // a decimal string
+  Result<const Json*> get_array(std::string_view name) const;
+  Result<const Json*> get_object(std::string_view name) const;
+  // Fails with Code::corrupt, naming it, if there is a member that is not in `names`.
+  Status only_members(std::initializer_list<std::string_view> names) const;
+
+  bool as_bool() const { return integer_ != 0; }                   // kind boolean
+  int64_t as_integer() const { return integer_; }                  // kind integer
+  const std::string& as_string() const { return string_; }         // kind string
+  const std::vector<Json>& items() const { return items_; }        // kind array
+  const std::vector<Member>& members() const { return members_; }  // kind object
+
+  std::string dump() const;                // compact, one line
+  std::string dump_pretty() const;         // two spaces, for people and --json
+
+ private:
+  Kind kind_ = Kind::null;
+  int64_t integer_ = 0;
+  std::string string_;
+  std::vector<Json> items_;
+  std::vector<Member> members_;
+};
+
+}  // namespace account

@@ -1,0 +1,4 @@
+// Visibility of the public API. Everything without ACCOUNT_API stays hidden in libaccount.so.
+#pragma once
+
+#define ACCOUNT_API __attribute__((visibility("default")))

@@ -1,0 +1,78 @@
+// Run: the one object a training job holds.
+//
+//   auto run = account::Run::start({.model = "acme/chat-7b", .dir = "account"});
+//   if (!run.ok()) return fail(run.status());
+//   account::torch::install();                       // account/torch.h: watch the dispatcher
+//   for (...) { train_one_step(); if (auto s = run->step(); !s.ok()) break; }
+//   run->finish();
+//
+// A rank only adds to counters in shared memory. A second process on its node, the keeper, reads
+// them, signs, writes the ledger and judges; start() makes one where there is none.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "account/export.h"
+#include "account/status.h"
+#include "account/totals.h"
+
+namespace account {
+
+class Exchange;
+
+// Each field left empty is taken from the environment (set by `account run`), else from its
+// default; docs/reference.md has the table.
+struct RunOptions {
+  std::string model;                  // name of the model being trained, for people
+  std::string dir;                    // where runs are kept; default "account"
+  std::string run;                    // run id; an existing one resumes
+  std::vector<std::string> policies;  // ids to judge by while running
+  std::string authority;              // "PATH[#sha256 of the first root]"
+  std::string framework;              // e.g. "torch 2.13.0", for the ledger
+};
+
+// Owns this process's tally page and its library thread. Thread safety: step() from one thread at
+// a time; totals() from any. After a failure to count, training goes on and the gap is recorded.
+// Movable, not copyable; the destructor calls finish().
+class ACCOUNT_API Run {
+ public:
+  // Opens this process's incarnation of a run. Fails (and leaves nothing behind) when the
+  // directory cannot be written, the keeper cannot be started or found, or an option is not
+  // usable; ACCOUNT=off yields a Run that does nothing. Blocks until the keeper has accepted this
+  // rank, at most about 10 s.
+  static Result<Run> start(const RunOptions& options);
+
+  Run(Run&&) noexcept;
+  Run& operator=(Run&&) noexcept;
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run();
+
+  // Closes a training step. At most 2 us; no lock, file, network or Python. Not ok only when the
+  // job was told to stop (Code::shutdown_ordered, Code::threshold_reached).
+  [[nodiscard]] Status step();
+
+  // What this process has counted since start(). Reads shared memory; takes microseconds.
+  Totals totals() const;
+
+  // Ends this incarnation and waits at most 2 s for the keeper's closing seal. Idempotent.
+  Status finish();
+
+  const std::string& id() const;         // the run id
+  const std::string& directory() const;  // <dir>/<run id>
+  bool counting() const;                 // false under ACCOUNT=off
+
+  // The road between nodes; account::torch sets the job's c10d store. Replaces an earlier one.
+  void set_exchange(std::shared_ptr<Exchange> exchange);
+
+ private:
+  struct State;
+  explicit Run(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace account

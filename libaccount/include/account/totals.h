@@ -1,0 +1,45 @@
+// What has been counted, as a value: the figures, and the totals with their breakdown.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "account/op_count.h"
+
+namespace account {
+
+// The three figures kept for every counted call; libaccount/doc/counting.md defines them.
+struct Figures {
+  OpCount executed;  // dense arithmetic of the kernels that ran, recomputation included
+  OpCount model;     // executed less recomputation
+  OpCount lower;     // executed less what causal masks and known sparsity spare
+
+  friend bool operator==(const Figures&, const Figures&) = default;
+};
+
+// An operation that was seen but has no formula.
+struct Uncounted {
+  std::string op;
+  uint64_t calls = 0;
+  std::string reason;
+};
+
+// A sum over some scope (a block, a process, a run). Plain data; operations throughout.
+struct Totals {
+  OpCount executed;
+  OpCount model;
+  OpCount lower;
+  OpCount upper;       // executed plus the bounds of all gaps
+  uint64_t calls = 0;  // counted calls
+  uint64_t steps = 0;  // closed steps
+  // Executed operations by qualified op name ("aten::mm") and by the words of keys.h.
+  std::map<std::string, OpCount> by_op;
+  std::map<std::string, OpCount> by_phase;
+  std::map<std::string, OpCount> by_dtype;
+  std::map<std::string, OpCount> by_category;
+  std::vector<Uncounted> uncounted;
+};
+
+}  // namespace account

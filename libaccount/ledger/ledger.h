@@ -1,0 +1,166 @@
+// The ledger: one node's append-only, signed account of a run. libaccount/doc/ledger_format.md.
+//
+//   <run>/node-<8 hex>/run.json  ledger/000001.jsonl ...  checkpoint  transcripts/
+//
+// Writer: one keeper at a time (a lock on the folder); every append is line, sync, note, sync,
+// acknowledged. Reader and verifier: anybody, offline. Must not know tallies, torch or policies.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "account/keys.h"
+#include "account/status.h"
+#include "account/totals.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "sign/sign.h"
+
+namespace account::ledger {
+
+// ---- what is written -----------------------------------------------------------------------
+
+struct IncarnationLine {
+  std::string id;  // 32 hex
+  int rank = -1, world_size = -1, local_rank = -1;
+  uint32_t restart_count = 0;
+  std::string parent;        // incarnation it was forked from, or empty
+  std::string model;         // what it said of itself; may be empty
+  std::string framework;     // e.g. "torch 2.13.0"
+};
+
+struct CountRow {  // one key of one incarnation, cumulative
+  Category category = Category::unassigned;
+  Phase phase = Phase::forward;
+  DType dtype = DType::other;
+  std::string op;
+  uint64_t calls = 0;
+  Figures figures;
+};
+
+// Consecutive closed steps of equal operations; or, when `exact` is false, many steps by count,
+// sum, least and greatest.
+struct StepRun {
+  uint64_t first = 0, count = 0;
+  bool exact = true;
+  OpCount value;              // exact: of each step
+  OpCount sum, least, greatest;  // not exact
+};
+
+struct CounterLine {
+  int incarnation = 0;  // the number that the ledger gave it
+  uint64_t steps_closed = 0;
+  std::vector<CountRow> rows;  // the full table, cumulative; never differences
+  bool with_ops = true;        // false: the line keeps category, phase and dtype only
+  std::vector<StepRun> steps;  // closed since the incarnation's last line
+};
+
+// Why lines were sealed.
+enum class SealReason { start, time, save, order, end, rank_ended };
+
+struct SealedState {
+  uint64_t lines = 0;
+  std::string root_hex;
+};
+
+struct WriterOptions {
+  std::string run_folder;  // <dir>/<run id>
+  std::string run_id;
+  std::string node;  // 8 hex
+  std::vector<Json> policies;  // {"id", "sha256"} of those judged by
+};
+
+// Not thread-safe. After a failed write the writer refuses further appends (nothing half-written is
+// ever acknowledged) until reopen() succeeds.
+class Writer {
+ public:
+  // Creates the node folder or takes up an existing one: verifies it, cuts what lies behind the
+  // last note (saying so in the opening line), and opens a new session with a new key.
+  // unavailable: another keeper has the folder; corrupt: it does not verify, or is another run's.
+  static Result<std::unique_ptr<Writer>> open(FileSystem& files, const Clock& clock,
+                                              const WriterOptions& options);
+  virtual ~Writer() = default;
+
+  // Known incarnations keep their number over sessions. Queues the line if it is new.
+  virtual int incarnation(const IncarnationLine& line) = 0;
+  // Each of these queues lines; nothing is on disk before seal().
+  virtual void counters(const CounterLine& line) = 0;
+  virtual void transcript(int incarnation, uint64_t step, uint64_t not_kept,
+                          const std::string& lines) = 0;  // also writes the transcript file
+  virtual void gap(const Json& what) = 0;     // {"kind", "detail", optional bounds}
+  virtual void event(std::string_view type, const Json& body) = 0;  // any further line type
+  virtual void ended(int incarnation, std::string_view how) = 0;  // "finished", "died", ...
+  virtual void closed(const Json& outcome) = 0;
+  // Writes what is queued as one batch: lines, sync, note, sync.
+  virtual Status seal(SealReason reason) = 0;
+  virtual SealedState sealed() const = 0;
+  virtual Status reopen() = 0;
+  virtual const std::string& node_folder() const = 0;
+};
+
+// ---- what is read --------------------------------------------------------------------------
+
+struct Problem {
+  std::string place;  // "node-1f00ba5e/ledger/000001.jsonl line 17"
+  std::string fault;
+};
+
+struct Incarnation {
+  IncarnationLine line;
+  std::string node;
+  uint64_t steps_closed = 0;
+  std::vector<CountRow> rows;  // of its last line
+  std::string ended;           // empty: still open
+};
+
+struct NodeReport {
+  std::string node;
+  std::string origin;
+  uint64_t lines = 0;       // covered by the checkpoint
+  uint64_t open_lines = 0;  // behind the last note of an unclosed run
+  uint64_t open_bytes = 0;
+  std::string root_hex;
+  bool closed = false;
+  std::vector<std::string> keys;      // ids of the keepers' keys, in order
+  std::vector<std::string> remarks;   // "new key after a crash", "cut 12 unacknowledged bytes", ...
+  std::vector<Json> gaps;
+  std::vector<Json> events;           // lines of further types, with "type"
+  uint64_t transcripts = 0;
+};
+
+struct Report {
+  std::string run;
+  std::vector<NodeReport> nodes;
+  std::vector<Incarnation> incarnations;
+  Totals totals;                    // upper includes bounded gaps
+  uint64_t ranks = 0;               // distinct ranks that counted
+  uint64_t world_size = 0;          // the largest world that an incarnation saw
+  std::vector<std::string> gaps;    // sentences, bounded ones with their bound
+  std::vector<Problem> problems;    // none: everything recomputes
+  bool trusted = false;             // endorsed by the key that was asked for
+  std::string level = "L0";
+  std::string endorsed_by;          // key id, or empty
+  bool ok() const { return problems.empty(); }
+};
+
+// Recomputes everything under a run or a node folder: lines, tree, notes, key history, counters
+// that never fall, sums, transcripts (recounted by `recount`, so that this folder needs no
+// formulas), endorsements. Problems are in the report; a Status only where there is nothing to
+// read. With `developer`, the head of every node must be endorsed by that key.
+using Recount = Result<Figures> (*)(std::string_view lines, uint64_t& rows);
+Result<Report> verify(FileSystem& files, const std::string& path,
+                      const std::optional<sign::PublicKey>& developer, Recount recount);
+
+// ---- endorsement ---------------------------------------------------------------------------
+
+// Verifies the run, then signs the heads of all its nodes: <run>/endorsements/<key id>.json.
+Result<std::string> endorse(FileSystem& files, const Clock& clock, const std::string& path,
+                            const sign::NamedSecretKey& key, Recount recount);
+
+}  // namespace account::ledger

@@ -1,0 +1,104 @@
+// Policies: dated legal thresholds as data, and the engine that judges plain facts by them.
+// libaccount/doc/policy_format.md is the file format. Must know neither ledger nor record.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "account/keys.h"
+#include "account/op_count.h"
+#include "account/status.h"
+#include "base/json.h"
+
+namespace account::policy {
+
+enum class Truth { no, yes, unknown };
+
+enum class Operator { greater, greater_or_equal };
+
+// Which counted operations a rule counts.
+struct Counted {
+  std::vector<Category> categories;  // `unassigned` is always counted as well
+  std::vector<Phase> phases;
+};
+
+struct Rule {
+  std::string name;        // "fine-tune"
+  std::string applies_to;  // sentence for people
+  Operator op = Operator::greater;
+  OpCount operations;                      // the threshold
+  std::optional<uint64_t> cost_above_usd;  // conjunctive
+  // Share of the parent's operations: counted x denominator > numerator x parent.
+  struct Relative {
+    uint64_t numerator = 0, denominator = 1;
+    Operator op = Operator::greater;
+    std::optional<OpCount> substitute;  // threshold where the parent is unknown
+  };
+  std::optional<Relative> relative;
+  Counted counted;
+};
+
+struct Policy {
+  std::string id, title, jurisdiction, status;  // status: in_force|vetoed|superseded|proposed
+  std::string effective_from, effective_to;     // "YYYY-MM-DD"; to may be empty
+  std::vector<Rule> rules;
+  std::string citation, grade;
+  std::vector<std::string> notes;
+  std::string sha256;  // of the file's bytes
+};
+
+Result<Policy> parse(std::string_view bytes);                 // strict: unknown fields refused
+const std::vector<std::string>& built_in_ids();
+Result<Policy> load(std::string_view id_or_path);             // built in by id, else a file
+std::string_view built_in_bytes(std::string_view id);         // empty: no such id
+
+struct Facts {
+  // By category and phase; a single total goes under (unassigned, forward).
+  std::map<std::pair<Category, Phase>, OpCount> operations;
+  OpCount gap_bound;  // added to the counted operations for the upper figure
+  std::optional<OpCount> parent_operations;
+  std::optional<uint64_t> cost_usd;
+  std::string date;  // "YYYY-MM-DD"
+  Truth applies = Truth::unknown;
+  double warning_level = 0.8;
+  std::optional<OpCount> projected;  // operations expected at the end of the planned run
+};
+
+enum class Verdict { not_applicable, below, approaching, unknown, reached };
+std::string_view name(Verdict verdict);
+
+struct Test {
+  std::string name;  // applies, date, operations, cost, relative
+  Truth result;
+  std::string because;
+};
+
+struct RuleJudgement {
+  std::string rule;
+  Verdict verdict;
+  OpCount counted, upper, threshold;
+  OpCount margin;   // distance to the threshold: to reaching it when below, beyond it when reached
+  bool over = false;
+  std::vector<Test> tests;
+};
+
+struct Judgement {
+  std::string policy, policy_sha256, status, date;
+  Verdict verdict;  // the gravest of its rules: reached > unknown > approaching > below
+  size_t deciding_rule = 0;
+  std::vector<RuleJudgement> rules;
+  std::vector<std::string> remarks;  // "vetoed: never was law", "applies: assumed"
+};
+
+Judgement judge(const Policy& policy, const Facts& facts);
+Json to_json(const Judgement& judgement);
+std::vector<std::string> to_lines(const Judgement& judgement);  // for people
+
+// 0 below, approaching, not applicable; 3 reached; 5 unknown.
+int exit_code(Verdict verdict);
+
+}  // namespace account::policy

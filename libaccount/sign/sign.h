@@ -1,0 +1,153 @@
+// Keys, signatures and trees. The only user of libsodium; no cryptography of our own.
+//
+// Verification returns a Status, never a bool. A secret lives in SecretKey, which zeroes itself and
+// whose bytes only a SecretAccess token can read. Formats: libaccount/doc/key_format.md,
+// envelope_format.md, checkpoint_format.md. Everything here is thread-safe by having no state.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "account/status.h"
+#include "base/bytes.h"
+
+namespace account::sign {
+
+using Digest = std::array<uint8_t, 32>;
+Digest sha256(std::string_view bytes);
+std::string to_hex(const Digest& digest);
+Result<Digest> digest_from_hex(std::string_view hex);
+
+// An incremental SHA-256 for large files.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(std::string_view bytes);
+  Digest finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// ---- Ed25519 keys --------------------------------------------------------------------------
+
+// A point that passed the entry checks (canonical, not of small order).
+class PublicKey {
+ public:
+  static Result<PublicKey> from_bytes(std::string_view raw32);
+  const std::string& bytes() const { return raw_; }  // 32 bytes
+  // Lower-case hex of SHA-256("ed25519" || 0x00 || key bytes): names the key everywhere.
+  const std::string& id() const { return id_; }
+  // Strict: 64 bytes, S < L, libsodium's rules. unverified on any mismatch.
+  Status verify(std::string_view message, std::string_view signature) const;
+  friend bool operator==(const PublicKey& a, const PublicKey& b) { return a.raw_ == b.raw_; }
+
+ private:
+  std::string raw_, id_;
+};
+
+// Passing one is the visible act of reading secret bytes; search for it to audit.
+class SecretAccess {
+ public:
+  static SecretAccess i_know_what_i_am_doing() { return SecretAccess(); }
+
+ private:
+  SecretAccess() = default;
+};
+
+class SecretKey {
+ public:
+  static SecretKey generate();
+  static Result<SecretKey> from_seed(std::string_view seed32, SecretAccess);
+  SecretKey(SecretKey&&) noexcept;
+  SecretKey& operator=(SecretKey&&) noexcept;
+  ~SecretKey();  // zeroes
+
+  const PublicKey& public_key() const;
+  std::string sign(std::string_view message) const;  // 64 bytes
+  std::string seed(SecretAccess) const;
+
+ private:
+  struct State;
+  explicit SecretKey(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// ---- key files -----------------------------------------------------------------------------
+
+struct NamedPublicKey {
+  std::string name;  // for people; no authority
+  PublicKey key;
+};
+std::string public_key_file(const NamedPublicKey& key);
+std::string secret_key_file(std::string_view name, const SecretKey& key);
+Result<NamedPublicKey> parse_public_key_file(std::string_view bytes);
+struct NamedSecretKey {
+  std::string name;
+  SecretKey key;
+};
+Result<NamedSecretKey> parse_secret_key_file(std::string_view bytes);
+
+// ---- DSSE in our profile -------------------------------------------------------------------
+
+std::string pre_authentication_encoding(std::string_view payload_type, std::string_view payload);
+
+struct EnvelopeSignature {
+  std::string key_id;  // may be empty
+  std::string signature;
+};
+struct Envelope {
+  std::string payload_type;
+  std::string payload;
+  std::vector<EnvelopeSignature> signatures;
+};
+// Exactly payload, payloadType, signatures[sig, optional keyid]; canonical base64; at least one and
+// at most 16 signatures. corrupt otherwise.
+Result<Envelope> parse_envelope(std::string_view bytes, uint64_t cap_bytes);
+std::string write_envelope(const Envelope& envelope);  // one line, ends with '\n'
+void add_signature(Envelope& envelope, const SecretKey& key);
+
+// The distinct keys of `keys` that signed the envelope, which must be of `payload_type`; a keyid
+// that is present must equal the verifying key's. unverified when fewer than `threshold` did.
+Result<std::vector<PublicKey>> verify_envelope(const Envelope& envelope,
+                                               std::string_view payload_type,
+                                               const std::vector<PublicKey>& keys, int threshold);
+
+// ---- RFC 6962 Merkle tree ------------------------------------------------------------------
+
+Digest leaf_hash(std::string_view entry);
+// The tree as it grows; keeps O(log n) digests.
+class MerkleTree {
+ public:
+  void append(std::string_view entry);
+  uint64_t size() const { return size_; }
+  Digest root() const;  // of the empty tree: SHA-256 of nothing
+
+ private:
+  uint64_t size_ = 0;
+  std::vector<Digest> peaks_;  // of the full subtrees, largest first
+};
+
+// ---- C2SP checkpoints (signed notes) -------------------------------------------------------
+
+struct Checkpoint {
+  std::string origin;
+  uint64_t size = 0;
+  Digest root{};
+};
+std::string write_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
+// Checks shape, canonical base64, and that the note's one signature is by `key` under the name
+// `checkpoint.origin`. corrupt or unverified otherwise.
+Result<Checkpoint> verify_checkpoint(std::string_view note, const PublicKey& key);
+// Without checking the signature; only for quoting and for messages.
+Result<Checkpoint> parse_checkpoint(std::string_view note);
+
+}  // namespace account::sign

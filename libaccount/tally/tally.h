@@ -1,0 +1,157 @@
+// The tally: how a rank counts, and how the keeper reads what it counted.
+//
+// Rank side (this process): tally::add() from any thread; one page is active at a time.
+// Keeper side: PageView on another process's page. Must know no formula, no ledger, no torch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "account/export.h"
+#include "account/keys.h"
+#include "account/status.h"
+#include "account/totals.h"
+#include "tally/layout.h"
+
+namespace account::tally {
+
+// ---- identity and places -------------------------------------------------------------------
+
+struct Identity {
+  int rank = -1, world_size = -1, local_rank = -1, local_world_size = -1;
+  uint32_t restart_count = 0;
+  std::string declaration;  // JSON, at most kDeclarationBytes
+  std::string parent_incarnation;  // 32 hex, or empty
+};
+
+// The folders in which a node's pages of one run may lie, best first: shared memory, then disk.
+// Both sides compute them from the same three facts; the names are hashes, so that nothing of the
+// run shows in /dev/shm.
+ACCOUNT_API std::vector<std::string> page_folders(std::string_view absolute_dir,
+                                                  std::string_view run_id, std::string_view node);
+
+// ---- rank side -----------------------------------------------------------------------------
+
+// The page of this process. Owns the mapping; the file's name goes when the keeper has read it.
+class ACCOUNT_API Page {
+ public:
+  // Makes a page file "<16 hex>.tally" in the first folder that has room, all of it allocated, so
+  // that no later write can fault. Where none has, a page in plain memory (in_memory()).
+  static Result<std::unique_ptr<Page>> create(const std::vector<std::string>& folders,
+                                              const Identity& identity);
+  // A page that nobody else sees, for count() without a run.
+  static std::unique_ptr<Page> create_in_memory(const Identity& identity);
+  ~Page();
+  Page(const Page&) = delete;
+  Page& operator=(const Page&) = delete;
+
+  PageLayout& layout() { return *layout_; }
+  const PageLayout& layout() const { return *layout_; }
+  bool in_memory() const { return path_.empty(); }
+  const std::string& path() const { return path_; }
+  const std::string& why_not_shared() const { return why_not_shared_; }
+
+ private:
+  Page() = default;
+  PageLayout* layout_ = nullptr;
+  std::string path_;
+  std::string why_not_shared_;
+};
+
+// Makes `page` the one that this process counts into. Earlier pages stay readable for
+// read_process() and are never written again. The page must outlive the process's counting: it is
+// kept for ever once activated.
+ACCOUNT_API void activate(std::unique_ptr<Page> page);
+ACCOUNT_API Page* active_page() noexcept;  // nullptr before the first activate()
+
+// The id of an op's qualified name in this process, registered at first sight; 0 ("other") once
+// kOps names are taken. Takes a lock: call it at install time, not per call.
+ACCOUNT_API uint16_t op_id(std::string_view qualified_name);
+
+struct Key {
+  uint16_t op;
+  DType dtype;
+  Phase phase;
+  Category category;
+};
+
+// Counts one call. No lock, allocation or system call on a thread that has a slot; nothing happens
+// without an active page. Async-signal-unsafe. Cost: benchmarks/bench_tally.
+ACCOUNT_API void add(Key key, const Figures& figures) noexcept;
+
+// Closes a step at the active page: sums the slots, writes the step ring, advances the edge.
+// Returns the step's number (1-based), 0 without a page. One thread at a time.
+ACCOUNT_API uint64_t close_step() noexcept;
+
+// Everything that this process counted so far, over all its pages.
+struct CellRow {
+  Category category;
+  Phase phase;
+  DType dtype;
+  std::string op;
+  uint64_t calls = 0;
+  Figures figures;
+};
+struct Counters {
+  std::vector<CellRow> rows;  // no key twice; sorted by op, category, phase, dtype
+  uint64_t steps_closed = 0;
+};
+ACCOUNT_API Counters read_process();
+ACCOUNT_API Totals to_totals(const Counters& counters);         // upper = executed
+ACCOUNT_API Counters subtract(const Counters& later, const Counters& earlier);
+
+// ---- events --------------------------------------------------------------------------------
+
+enum class EventKind : uint32_t { gap = 1, note = 2, saved = 3, export_refused = 4, op_named = 5 };
+struct Event {
+  EventKind kind;
+  std::string text;  // JSON or a sentence, by kind
+};
+// False when the ring was full; the drop is counted. Takes a process-wide lock; not for hot paths.
+ACCOUNT_API bool post_event(EventKind kind, std::string_view text) noexcept;
+
+// ---- keeper side ---------------------------------------------------------------------------
+
+// Another process's page, mapped read-write (control, event tail, mailbox requests). Reading is
+// safe whatever the rank does, its death included. Not thread-safe.
+class PageView {
+ public:
+  // Checks magic, layout version, sizes and bounds; corrupt otherwise, naming the file.
+  static Result<std::unique_ptr<PageView>> open(const std::string& path);
+  ~PageView();
+
+  PageLayout& layout() { return *layout_; }
+  const std::string& path() const { return path_; }
+  std::string incarnation() const;  // 32 hex
+  bool alive() const;               // its process still exists
+
+  Counters read() const;  // consistent per cell; figures never decrease between reads
+  struct Step {
+    uint64_t number;
+    OpCount executed;
+  };
+  // Closed steps since the last call, oldest first. Where the ring overran, `missed` steps are
+  // known by number and by their sum only.
+  struct Steps {
+    uint64_t missed = 0;
+    OpCount missed_executed;
+    std::vector<Step> steps;
+  };
+  Steps take_steps();
+  std::vector<Event> take_events(uint64_t& dropped);
+  // Removes the page's file; the mapping stays.
+  Status remove_file();
+
+ private:
+  PageView() = default;
+  PageLayout* layout_ = nullptr;
+  std::string path_;
+  uint64_t next_step_ = 1;
+  OpCount steps_executed_;
+};
+
+}  // namespace account::tally
