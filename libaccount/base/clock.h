@@ -12,8 +12,9 @@ namespace account {
 class ACCOUNT_API Clock {
  public:
   virtual ~Clock() = default;
-  virtual int64_t unix_ns() const = 0;       // wall clock; may jump
-  virtual int64_t monotonic_ns() const = 0;  // CLOCK_MONOTONIC; same epoch for all processes of a node
+  virtual int64_t unix_ns() const = 0;  // wall clock; may jump
+  virtual int64_t monotonic_ns()
+      const = 0;  // CLOCK_MONOTONIC; same epoch for all processes of a node
 
   static const Clock& real();  // lives for ever; thread-safe
 };

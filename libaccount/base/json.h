@@ -25,17 +25,18 @@ class Json {
   using Member = std::pair<std::string, Json>;
 
   Json() = default;
-  Json(std::nullptr_t) {}                      // NOLINT(google-explicit-constructor)
-  Json(bool value);                            // NOLINT(google-explicit-constructor)
-  Json(int value);                             // NOLINT(google-explicit-constructor)
-  Json(int64_t value);                         // NOLINT(google-explicit-constructor)
-  Json(uint64_t value);                        // NOLINT(google-explicit-constructor)
-  Json(const char* value);                     // NOLINT(google-explicit-constructor)
-  Json(std::string value);                     // NOLINT(google-explicit-constructor)
-  Json(std::string_view value);                // NOLINT(google-explicit-constructor)
-  Json(OpCount value);                         // decimal string; NOLINT(google-explicit-constructor)
+  Json(std::nullptr_t) {}        // NOLINT(google-explicit-constructor)
+  Json(bool value);              // NOLINT(google-explicit-constructor)
+  Json(int value);               // NOLINT(google-explicit-constructor)
+  Json(int64_t value);           // NOLINT(google-explicit-constructor)
+  Json(uint64_t value);          // NOLINT(google-explicit-constructor)
+  Json(const char* value);       // NOLINT(google-explicit-constructor)
+  Json(std::string value);       // NOLINT(google-explicit-constructor)
+  Json(std::string_view value);  // NOLINT(google-explicit-constructor)
+  Json(OpCount value);           // decimal string; NOLINT(google-explicit-constructor)
   static Json array(std::vector<Json> items = {});
   static Json object(std::initializer_list<Member> members = {});
+  static Json object(std::vector<Member> members);  // whose names must be distinct
 
   static Result<Json> parse(std::string_view text, uint64_t cap_bytes);
 
@@ -64,8 +65,8 @@ class Json {
   const std::vector<Json>& items() const { return items_; }        // kind array
   const std::vector<Member>& members() const { return members_; }  // kind object
 
-  std::string dump() const;                // compact, one line
-  std::string dump_pretty() const;         // two spaces, for people and --json
+  std::string dump() const;         // compact, one line
+  std::string dump_pretty() const;  // two spaces, for people and --json
 
  private:
   Kind kind_ = Kind::null;

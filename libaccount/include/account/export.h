@@ -1,4 +1,4 @@
 // Visibility of the public API. Everything without ACCOUNT_API stays hidden in libaccount.so.
 #pragma once
 
-#define ACCOUNT_API __attribute__((visibility("default")))
+#define ACCOUNT_API [[gnu::visibility("default")]]

@@ -103,8 +103,8 @@ class [[nodiscard]] Result {
 }  // namespace account
 
 // Leaves the enclosing function with the status if `expr` (a Status) is not ok.
-#define ACCOUNT_RETURN_IF_ERROR(expr)                    \
-  do {                                                   \
+#define ACCOUNT_RETURN_IF_ERROR(expr)                                                 \
+  do {                                                                                \
     if (auto account_status_ = (expr); !account_status_.ok()) return account_status_; \
   } while (false)
 

@@ -1,0 +1,312 @@
+// The strict JSON reader (on nlohmann's SAX interface) and the compact writer.
+#include "base/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace account {
+namespace {
+
+constexpr size_t kMaxDepth = 16;
+constexpr int64_t kMaxInteger = (int64_t{1} << 53) - 1;  // beyond it doubles are no longer exact
+
+Status bad_member(std::string_view name, std::string_view fault) {
+  return {Code::corrupt, fmt::format("member '{}' {}", name, fault)};
+}
+
+// Builds a Json from nlohmann's events and stops at the first thing that is not ours.
+class Builder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return put(Json()); }
+  bool boolean(bool value) override { return put(Json(value)); }
+  bool number_integer(number_integer_t value) override {
+    if (value < -kMaxInteger) return refuse("a number is beyond -(2^53 - 1)");
+    return put(Json(static_cast<int64_t>(value)));
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (value > static_cast<uint64_t>(kMaxInteger)) {
+      return refuse("a number is beyond 2^53 - 1; larger ones are decimal strings");
+    }
+    return put(Json(static_cast<int64_t>(value)));
+  }
+  bool number_float(number_float_t, const string_t& text) override {
+    return refuse(fmt::format("{} is no whole number in range", text.substr(0, 40)));
+  }
+  bool string(string_t& value) override { return put(Json(std::move(value))); }
+  bool binary(binary_t&) override { return refuse("binary value"); }
+  bool start_object(std::size_t) override { return open(true); }
+  bool end_object() override {
+    // Sorted once at the end: looking each key up as it comes would be quadratic on hostile input.
+    std::vector<std::string_view> names;
+    for (const auto& [name, member] : stack_.back().members) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin != names.end()) return refuse(fmt::format("duplicate key '{}'", twin->substr(0, 60)));
+    return close();
+  }
+  bool start_array(std::size_t) override { return open(false); }
+  bool end_array() override { return close(); }
+  bool key(string_t& value) override {
+    stack_.back().members.emplace_back(std::move(value), Json());
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    if (fault_.empty()) fault_ = fmt::format("no valid JSON at byte {}", position);
+    return false;
+  }
+
+  const std::string& fault() const { return fault_; }
+  Json take() { return std::move(root_); }
+
+ private:
+  bool refuse(std::string fault) {
+    fault_ = std::move(fault);
+    return false;
+  }
+  bool open(bool is_object) {
+    if (stack_.size() >= kMaxDepth) return refuse("nested deeper than 16");
+    stack_.push_back({is_object, {}, {}});
+    return true;
+  }
+  bool close() {
+    Frame done = std::move(stack_.back());
+    stack_.pop_back();
+    return put(done.is_object ? Json::object(std::move(done.members))
+                              : Json::array(std::move(done.items)));
+  }
+  bool put(Json value) {
+    if (stack_.empty()) {
+      root_ = std::move(value);
+    } else if (stack_.back().is_object) {
+      stack_.back().members.back().second = std::move(value);
+    } else {
+      stack_.back().items.push_back(std::move(value));
+    }
+    return true;
+  }
+
+  struct Frame {
+    bool is_object;
+    std::vector<Json::Member> members;
+    std::vector<Json> items;
+  };
+  std::vector<Frame> stack_;
+  Json root_;
+  std::string fault_;
+};
+
+void append_string(std::string& out, std::string_view text) {
+  out.push_back('"');
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out.push_back(c);
+        }
+    }
+  }
+  out.push_back('"');
+}
+
+// `indent` < 0: compact.
+void append_value(std::string& out, const Json& value, int indent) {
+  const auto new_line = [&](int level) {
+    if (indent >= 0) out.append("\n").append(static_cast<size_t>(level) * 2, ' ');
+  };
+  const int inner = indent < 0 ? -1 : indent + 1;
+  switch (value.kind()) {
+    case Json::Kind::null:
+      out += "null";
+      return;
+    case Json::Kind::boolean:
+      out += value.as_bool() ? "true" : "false";
+      return;
+    case Json::Kind::integer:
+      out += std::to_string(value.as_integer());
+      return;
+    case Json::Kind::string:
+      append_string(out, value.as_string());
+      return;
+    case Json::Kind::array: {
+      out.push_back('[');
+      bool first = true;
+      for (const Json& item : value.items()) {
+        if (!first) out.push_back(',');
+        first = false;
+        new_line(inner);
+        append_value(out, item, inner);
+      }
+      if (!first) new_line(indent);
+      out.push_back(']');
+      return;
+    }
+    case Json::Kind::object: {
+      out.push_back('{');
+      bool first = true;
+      for (const auto& [name, member] : value.members()) {
+        if (!first) out.push_back(',');
+        first = false;
+        new_line(inner);
+        append_string(out, name);
+        out += indent < 0 ? ":" : ": ";
+        append_value(out, member, inner);
+      }
+      if (!first) new_line(indent);
+      out.push_back('}');
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+Json::Json(bool value) : kind_(Kind::boolean), integer_(value ? 1 : 0) {}
+Json::Json(int value) : kind_(Kind::integer), integer_(value) {}
+Json::Json(int64_t value) : kind_(Kind::integer), integer_(value) {}
+Json::Json(uint64_t value) : kind_(Kind::integer), integer_(static_cast<int64_t>(value)) {}
+Json::Json(const char* value) : kind_(Kind::string), string_(value) {}
+Json::Json(std::string value) : kind_(Kind::string), string_(std::move(value)) {}
+Json::Json(std::string_view value) : kind_(Kind::string), string_(value) {}
+Json::Json(OpCount value) : kind_(Kind::string), string_(value.to_decimal()) {}
+
+Json Json::array(std::vector<Json> items) {
+  Json value;
+  value.kind_ = Kind::array;
+  value.items_ = std::move(items);
+  return value;
+}
+
+Json Json::object(std::initializer_list<Member> members) {
+  return object(std::vector<Member>(members));
+}
+
+Json Json::object(std::vector<Member> members) {
+  Json value;
+  value.kind_ = Kind::object;
+  value.members_ = std::move(members);
+  return value;
+}
+
+Json& Json::set(std::string_view name, Json value) {
+  if (kind_ == Kind::null) kind_ = Kind::object;
+  for (auto& [existing, member] : members_) {
+    if (existing == name) {
+      member = std::move(value);
+      return *this;
+    }
+  }
+  members_.emplace_back(name, std::move(value));
+  return *this;
+}
+
+Json& Json::push(Json value) {
+  if (kind_ == Kind::null) kind_ = Kind::array;
+  items_.push_back(std::move(value));
+  return *this;
+}
+
+const Json* Json::find(std::string_view name) const {
+  for (const auto& [existing, member] : members_) {
+    if (existing == name) return &member;
+  }
+  return nullptr;
+}
+
+namespace {
+
+Result<const Json*> typed_member(const Json& object, std::string_view name, Json::Kind kind,
+                                 std::string_view word) {
+  const Json* member = object.find(name);
+  if (member == nullptr) return bad_member(name, "is missing");
+  if (member->kind() != kind) return bad_member(name, fmt::format("is no {}", word));
+  return member;
+}
+
+}  // namespace
+
+Result<std::string> Json::get_string(std::string_view name) const {
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* member, typed_member(*this, name, Kind::string, "string"));
+  return member->as_string();
+}
+
+Result<int64_t> Json::get_integer(std::string_view name) const {
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* member, typed_member(*this, name, Kind::integer, "integer"));
+  return member->as_integer();
+}
+
+Result<bool> Json::get_bool(std::string_view name) const {
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* member, typed_member(*this, name, Kind::boolean, "boolean"));
+  return member->as_bool();
+}
+
+Result<OpCount> Json::get_op_count(std::string_view name) const {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string text, get_string(name));
+  auto count = OpCount::from_decimal(text);
+  if (!count.ok()) return bad_member(name, fmt::format("is no count: {}", count.status().fault()));
+  return count;
+}
+
+Result<const Json*> Json::get_array(std::string_view name) const {
+  return typed_member(*this, name, Kind::array, "array");
+}
+
+Result<const Json*> Json::get_object(std::string_view name) const {
+  return typed_member(*this, name, Kind::object, "object");
+}
+
+Status Json::only_members(std::initializer_list<std::string_view> names) const {
+  for (const auto& [name, member] : members_) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      return bad_member(std::string_view(name).substr(0, 60), "is unknown");
+    }
+  }
+  return {};
+}
+
+std::string Json::dump() const {
+  std::string out;
+  append_value(out, *this, -1);
+  return out;
+}
+
+std::string Json::dump_pretty() const {
+  std::string out;
+  append_value(out, *this, 0);
+  return out;
+}
+
+Result<Json> Json::parse(std::string_view text, uint64_t cap_bytes) {
+  if (text.size() > cap_bytes) {
+    return Status(Code::corrupt, fmt::format("JSON of {} bytes, more than the {} that are allowed",
+                                             text.size(), cap_bytes));
+  }
+  // nlohmann skips a byte order mark; two readers could differ on it.
+  if (text.starts_with("\xEF\xBB\xBF")) return Status(Code::corrupt, "no valid JSON at byte 0");
+  Builder builder;
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
+    return Status(Code::corrupt, builder.fault().empty() ? "no valid JSON" : builder.fault());
+  }
+  return builder.take();
+}
+
+}  // namespace account
