@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "account/status.h"
@@ -19,8 +20,10 @@ namespace account::sign {
 
 using Digest = std::array<uint8_t, 32>;
 Digest sha256(std::string_view bytes);
+std::string_view as_bytes(const Digest& digest);  // a view of its 32 bytes
 std::string to_hex(const Digest& digest);
 Result<Digest> digest_from_hex(std::string_view hex);
+Result<Digest> digest_from_bytes(std::string_view raw32);
 
 // An incremental SHA-256 for large files.
 class Sha256 {
@@ -39,7 +42,8 @@ class Sha256 {
 
 // ---- Ed25519 keys --------------------------------------------------------------------------
 
-// A point that passed the entry checks (canonical, not of small order).
+// A point that passed the entry checks: canonical, not of small order, and in the prime-order
+// group, so that no two correct verifiers can disagree about its signatures.
 class PublicKey {
  public:
   static Result<PublicKey> from_bytes(std::string_view raw32);
@@ -51,6 +55,7 @@ class PublicKey {
   friend bool operator==(const PublicKey& a, const PublicKey& b) { return a.raw_ == b.raw_; }
 
  private:
+  PublicKey(std::string raw, std::string id) : raw_(std::move(raw)), id_(std::move(id)) {}
   std::string raw_, id_;
 };
 
@@ -63,6 +68,8 @@ class SecretAccess {
   SecretAccess() = default;
 };
 
+// An Ed25519 secret in memory that is locked, guarded, read-only and zeroed at the end. A
+// moved-from key can only be destroyed or assigned to.
 class SecretKey {
  public:
   static SecretKey generate();
@@ -81,12 +88,20 @@ class SecretKey {
   std::unique_ptr<State> state_;
 };
 
+// Overwrites text that held a secret, in a way that the compiler keeps.
+void wipe(std::string& secret);
+
 // ---- key files -----------------------------------------------------------------------------
+
+// One line of JSON each; libaccount/doc/key_format.md. A name is at most 128 bytes of UTF-8 without
+// control characters.
+inline constexpr uint64_t kKeyFileCapBytes = 4096;
 
 struct NamedPublicKey {
   std::string name;  // for people; no authority
   PublicKey key;
 };
+Status check_key_name(std::string_view name);
 std::string public_key_file(const NamedPublicKey& key);
 std::string secret_key_file(std::string_view name, const SecretKey& key);
 Result<NamedPublicKey> parse_public_key_file(std::string_view bytes);
@@ -101,8 +116,8 @@ Result<NamedSecretKey> parse_secret_key_file(std::string_view bytes);
 std::string pre_authentication_encoding(std::string_view payload_type, std::string_view payload);
 
 struct EnvelopeSignature {
-  std::string key_id;  // may be empty
-  std::string signature;
+  std::string key_id;     // empty: the envelope has none
+  std::string signature;  // 64 bytes
 };
 struct Envelope {
   std::string payload_type;
@@ -136,14 +151,21 @@ class MerkleTree {
   std::vector<Digest> peaks_;  // of the full subtrees, largest first
 };
 
-// ---- C2SP checkpoints (signed notes) -------------------------------------------------------
+// ---- C2SP signed notes, and checkpoints as their text ----------------------------------------
+
+// `text` ends with '\n'; `name` is the signer's: printable ASCII without space and '+'. The note is
+// the text, an empty line and one signature line.
+Result<std::string> sign_note(std::string_view text, std::string_view name, const SecretKey& key);
+// The text of a note whose one signature is by `key` under `name`. corrupt or unverified otherwise.
+Result<std::string> verify_note(std::string_view note, std::string_view name, const PublicKey& key);
 
 struct Checkpoint {
   std::string origin;
   uint64_t size = 0;
   Digest root{};
 };
-std::string write_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
+// Fails only where the origin cannot be a signer's name.
+Result<std::string> write_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
 // Checks shape, canonical base64, and that the note's one signature is by `key` under the name
 // `checkpoint.origin`. corrupt or unverified otherwise.
 Result<Checkpoint> verify_checkpoint(std::string_view note, const PublicKey& key);
