@@ -1,0 +1,112 @@
+# One command for each thing one does with a checkout. Installs go into .venv (and, where rights are
+# at hand, Debian packages into the system); everything built goes into build/. A second call does
+# only what is left to do.
+
+PYTHON ?= python3
+# Installed unless PYTHON has torch already.
+TORCH_VERSION ?= 2.13.0
+# ON: warnings are errors.
+WERROR ?= OFF
+# Optimizer steps of the demo's fine-tune.
+DEMO_STEPS ?= 16
+
+VENV := .venv
+BUILD := build/release
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(VENV)/constraints.txt $(BIN)/pip
+INSTALLED := $(BUILD)/.installed
+FLAGS := WERROR=$(WERROR)
+
+# What the C++ and the Python package are built from; a file that was deleted drops out.
+SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard -- CMakeLists.txt cmake libaccount \
+	bindings tests benchmarks pyproject.toml 2>/dev/null | grep -v '^tests/.*\.py$$' || true))
+ifeq ($(SOURCES),)
+SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmarks pyproject.toml \
+	-type f -not -path 'tests/*.py')
+endif
+
+.PHONY: help deps build demo test bench lint clean system system-demo
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo    fine-tune a real model on two ranks, count it, sign it, judge it, verify it'
+	@echo 'make test    all tests, C++ and Python'
+	@echo 'make build   the library, the account command and the Python package, into $(VENV)'
+	@echo 'make bench   what counting costs, beside other counters'
+	@echo 'make lint    formatting, clang-tidy, mypy, ruff'
+	@echo 'make deps    only what building and testing need'
+	@echo 'make clean   remove build/ and $(VENV)'
+	@echo
+	@echo 'Settings: PYTHON=$(PYTHON) (one that has torch lends it) TORCH_VERSION=$(TORCH_VERSION)'
+	@echo '          WERROR=$(WERROR) DEMO_STEPS=$(DEMO_STEPS)'
+
+# --- What must be there first ---------------------------------------------------------------------
+
+system:
+	@requirements/system.sh $(PYTHON) requirements/system.txt
+
+system-demo:
+	@requirements/system.sh $(PYTHON) requirements/system.txt requirements/system-demo.txt
+
+$(VENV)/.build: requirements/build.txt requirements/venv.sh | system
+	@requirements/venv.sh $(PYTHON) $(VENV) $(TORCH_VERSION)
+	@echo 'Installing what the build needs into $(VENV)'
+	@$(PIP) install -q -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.build
+	@echo 'Installing what the tests need into $(VENV)'
+	@$(PIP) install -q -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.txt requirements/demo-no-deps.txt $(VENV)/.build | system-demo
+	@echo 'Installing what the demo needs into $(VENV)'
+	@$(PIP) install -q -r requirements/demo.txt
+	@$(PIP) install -q --no-deps -r requirements/demo-no-deps.txt
+	@touch $@
+
+$(VENV)/.lint: requirements/lint.txt $(VENV)/.build
+	@$(PIP) install -q -r requirements/lint.txt
+	@touch $@
+
+deps: $(VENV)/.build $(VENV)/.test
+
+# --- Building -------------------------------------------------------------------------------------
+
+# Rewritten only when the settings change, so that a change of settings builds anew.
+build/flags: FORCE
+	@mkdir -p build
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
+FORCE:
+
+CMAKE_SETTINGS := build-dir=$(BUILD) cmake.build-type=Release \
+	cmake.define.ACCOUNT_BUILD_TESTS=ON cmake.define.ACCOUNT_BUILD_BENCHMARKS=ON \
+	cmake.define.ACCOUNT_WERROR=$(WERROR)
+
+# One build tree serves the package, the C++ tests and the benchmarks.
+$(INSTALLED): $(SOURCES) build/flags $(VENV)/.build
+	@echo 'Building into $(BUILD)'
+	@$(PIP) install -v --no-build-isolation --no-deps --force-reinstall \
+		$(addprefix --config-settings=,$(CMAKE_SETTINGS)) .
+	@touch $@
+
+build: $(INSTALLED)
+
+# --- Using it -------------------------------------------------------------------------------------
+
+demo: $(INSTALLED) $(VENV)/.demo
+	@$(BIN)/python examples/fine_tune/demo.py --out build/demo --steps $(DEMO_STEPS)
+
+test: $(INSTALLED) $(VENV)/.test
+	@$(BIN)/python tests/run_all.py --build $(BUILD)
+
+bench: $(INSTALLED)
+	@$(BUILD)/benchmarks/bench_op
+	@$(BIN)/python benchmarks/overhead.py
+
+lint: $(INSTALLED) $(VENV)/.lint
+	@PATH=$(CURDIR)/$(BIN):$$PATH tests/house/lint.sh $(BUILD)
+
+clean:
+	rm -rf build $(VENV)
