@@ -1,0 +1,48 @@
+// Where policies come from: built in, or a file. Must not know how they are judged.
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "policy/built_in.h"
+#include "policy/policy.h"
+
+namespace account::policy {
+namespace {
+
+constexpr uint64_t kFileCapBytes = 256 * 1024;
+
+}  // namespace
+
+const std::vector<std::string>& built_in_ids() {
+  static const std::vector<std::string> ids = [] {
+    std::vector<std::string> names;
+    for (const BuiltIn& file : built_in_files()) names.emplace_back(file.id);
+    return names;
+  }();
+  return ids;
+}
+
+std::string_view built_in_bytes(std::string_view id) {
+  for (const BuiltIn& file : built_in_files()) {
+    if (file.id == id) return file.bytes;
+  }
+  return {};
+}
+
+Result<Policy> load(std::string_view id_or_path) {
+  if (const std::string_view bytes = built_in_bytes(id_or_path); !bytes.empty()) {
+    return parse(bytes);
+  }
+  const std::string path(id_or_path);
+  FileSystem& files = FileSystem::real();
+  if (path.empty() || !files.exists(path)) {
+    return Status(Code::not_found, fmt::format("'{}' is no policy", path),
+                  fmt::format("give one of {}, or the path of a policy file",
+                              fmt::join(built_in_ids(), ", ")));
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, files.read(path, kFileCapBytes));
+  auto policy = parse(bytes);
+  if (!policy.ok()) return policy.status().with_context(fmt::format("policy file {}", path));
+  return policy;
+}
+
+}  // namespace account::policy
