@@ -152,7 +152,8 @@ class RealFileSystem final : public FileSystem {
         const int error = errno;
         struct stat info{};
         const bool is_folder = ::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-        if (!is_folder) return system_failure("make the folder", part, error);
+        if (!is_folder)
+          return system_failure("make the folder", part, error == EEXIST ? ENOTDIR : error);
       }
       if (end == std::string::npos) return {};
     }
