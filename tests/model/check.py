@@ -1,0 +1,130 @@
+"""Checks the design of the stop (stop.pml) with spin: the right model passes, each mistake fails.
+
+Run by ctest as model.stop; needs spin and a C compiler. One core, under 2 GB, under 90 s. What it
+prints is the whole result: one line a check, with the states visited and the seconds taken.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+MEMORY_MIB = 1900
+TOTAL_SECONDS = 240  # a hung search; on an idle core all of it takes about 30
+MODEL = pathlib.Path(__file__).with_name("stop.pml")
+
+# Two nodes of two ranks, one start: agreement. Two nodes of one rank, two starts: what stands.
+AGREEMENT = ["LAST_STEP=2"]
+TWO_STOPS = ["LAST_STEP=1", "ORDERS=2", "RANK_DEATHS=0", "ALWAYS_EQUAL"]
+STANDING = ["RANKS_PER_NODE=1", "STARTS=2", "ORDERS=2", "LAST_STEP=1", "KEEPER_DEATHS=0",
+            "RANK_DEATHS=0", "ALWAYS_EQUAL"]
+ENDING = ["LAST_STEP=2", "KEEPER_DEATHS=0", "ALWAYS_EQUAL"]
+LIFTING = ["RANKS_PER_NODE=1", "STARTS=2", "LAST_STEP=2", "KEEPER_DEATHS=0", "RANK_DEATHS=0",
+           "ALWAYS_EQUAL"]
+LATCHING = ["RANKS_PER_NODE=1", "ORDERS=2", "LAST_STEP=1", "RANK_DEATHS=0", "ALWAYS_EQUAL"]
+
+# (what is checked, settings, property or None for the assertions, holds)
+CHECKS = [
+    ("no rank passes the agreed edge; all raise at it", AGREEMENT, None, True),
+    ("two stops at once", TWO_STOPS, None, True),
+    ("none trains while a stop stands; a lift lifts what it names", STANDING, None, True),
+    ("every stop ends in all ranks quiet", ENDING, "every_stop_ends", True),
+    ("every stop ends, over lifts and restarts", LIFTING, "every_stop_ends", True),
+    ("every stop is latched on every node", LATCHING, "every_stop_is_latched", True),
+    ("both keepers can agree", AGREEMENT, "never_agrees", False),
+    ("one agrees, one is cut off: the deadline ends the rest", AGREEMENT, "never_forces", False),
+    ("a lifted job trains again", LIFTING, "never_resumes", False),
+    ("of two stops one lift lifts one", STANDING, "lift_lifts_all", False),
+    ("mistake: == for >=", AGREEMENT + ["EQUAL_ONLY"], None, False),
+    ("mistake: a barrier that fails open", AGREEMENT + ["FAILS_OPEN"], None, False),
+    ("mistake: acknowledged before latched", STANDING + ["ORDERS=1", "ACK_BEFORE_LATCH"], None,
+     False),
+    ("mistake: a lift clears everything", STANDING + ["LIFT_CLEARS_ALL"], None, False),
+    ("mistake: command read before the edge is published", AGREEMENT + ["READS_FIRST"], None,
+     False),
+    ("mistake: each keeper stops at its own vote", AGREEMENT + ["OWN_VOTE"], None, False),
+    ("mistake: a vote forgotten with its keeper", AGREEMENT + ["VOTE_FORGOTTEN"], None, False),
+    ("mistake: a lift dissolves a running stop", LIFTING + ["LIFT_STOPS_A_STOP"],
+     "every_stop_ends", False),
+]
+
+
+class CheckFailed(Exception):
+    pass
+
+
+def run(command, folder, seconds):
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise CheckFailed(f"{command[0]} was not done after {seconds:.0f} s") from None
+    return done.returncode, done.stdout + done.stderr
+
+
+def search(settings, claim, folder, compiler, seconds):
+    """Exhausts the model's states; returns (holds, number of states)."""
+    end = time.monotonic() + seconds
+    shutil.copy(MODEL, folder / "stop.pml")
+    settings = dict(s.partition("=")[::2] for s in settings)  # a later one replaces an earlier
+    defines = [f"-D{name}={value or 1}" for name, value in settings.items()]
+    code, said = run(["spin", "-a", *defines, "stop.pml"], folder, seconds)
+    if code != 0 or not (folder / "pan.c").exists():
+        raise CheckFailed(f"spin refuses the model:\n{said}")
+    flags = ["-DNFAIR=4"] if claim else ["-DSAFETY", "-DNOCLAIM"]
+    code, said = run([compiler, "-O2", "-w", f"-DMEMLIM={MEMORY_MIB}", "-DCOLLAPSE", *flags, "-o",
+                      "pan", "pan.c"], folder, end - time.monotonic())
+    if code != 0:
+        raise CheckFailed(f"pan.c does not compile:\n{said}")
+    # Weak fairness: a process that can always go on goes on at last.
+    how = ["-a", "-f", "-N", claim] if claim else []
+    _, said = run(["./pan", "-m200000", *how], folder, end - time.monotonic())
+    errors = re.search(r"errors: (\d+)", said)
+    states = re.search(r"(\d+(?:\.\d+)?(?:e\+\d+)?) states, stored", said)
+    if not errors or not states:
+        raise CheckFailed(f"pan did not finish:\n{said}")
+    holds = errors.group(1) == "0"
+    unfinished = re.search(r"out of memory|memory limit|max search depth too small|not completed",
+                           said)
+    if holds and unfinished:
+        raise CheckFailed(f"pan did not visit every state: {unfinished.group(0)}")
+    if not holds and not re.search(r"assertion violated|acceptance cycle|claim violated", said):
+        raise CheckFailed(f"pan stopped on something else than a property:\n{said}")
+    return holds, int(float(states.group(1)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="checks whose name contains this")
+    parser.add_argument("--keep", type=pathlib.Path, help="leave pan and trails here")
+    arguments = parser.parse_args()
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+    if not shutil.which("spin") or not compiler:
+        print("model: needs spin and a C compiler: apt-get install spin gcc", file=sys.stderr)
+        return 1
+    end = time.monotonic() + TOTAL_SECONDS
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, (name, settings, claim, expected) in enumerate(CHECKS):
+            if arguments.only not in name:
+                continue
+            folder = (arguments.keep or pathlib.Path(scratch)) / str(number)
+            folder.mkdir(parents=True, exist_ok=True)
+            begun = time.monotonic()
+            try:
+                holds, states = search(settings, claim, folder, compiler, end - begun)
+                good = holds == expected
+                found = "holds" if holds else "refuted"
+                outcome = f"{found}, {states} states, {time.monotonic() - begun:.1f} s"
+            except CheckFailed as failure:
+                good, outcome = False, str(failure)
+            failed += not good
+            print(f"{'ok  ' if good else 'FAIL'} {name}: {outcome}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
