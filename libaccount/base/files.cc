@@ -228,13 +228,16 @@ std::string join_path(std::string_view folder, std::string_view name) {
 
 std::string base_name(std::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  if (path == "/") return "/";
   const size_t slash = path.rfind('/');
   return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
 }
 
 std::string absolute_path(std::string_view path) {
   std::error_code error;
-  const auto full = std::filesystem::weakly_canonical(std::filesystem::path(path), error);
+  // Made absolute first: weakly_canonical leaves a relative path relative where nothing exists.
+  const auto rooted = std::filesystem::absolute(std::filesystem::path(path), error);
+  const auto full = std::filesystem::weakly_canonical(rooted, error);
   std::string text = error ? std::string(path) : full.string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
   return text;

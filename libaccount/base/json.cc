@@ -21,7 +21,9 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   bool null() override { return put(Json()); }
   bool boolean(bool value) override { return put(Json(value)); }
+  // Called for numbers with a minus sign only.
   bool number_integer(number_integer_t value) override {
+    if (value == 0) return refuse("-0 is no whole number");
     if (value < -kMaxInteger) return refuse("a number is beyond -(2^53 - 1)");
     return put(Json(static_cast<int64_t>(value)));
   }
@@ -43,7 +45,11 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     for (const auto& [name, member] : stack_.back().members) names.push_back(name);
     std::sort(names.begin(), names.end());
     const auto twin = std::adjacent_find(names.begin(), names.end());
-    if (twin != names.end()) return refuse(fmt::format("duplicate key '{}'", twin->substr(0, 60)));
+    if (twin != names.end()) {
+      const std::string fault = fmt::format("duplicate key '{}'", twin->substr(0, 60));
+      stack_.pop_back();  // the fault is the object's, not its last member's
+      return refuse(fault);
+    }
     return close();
   }
   bool start_array(std::size_t) override { return open(false); }
@@ -62,9 +68,21 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   Json take() { return std::move(root_); }
 
  private:
-  bool refuse(std::string fault) {
-    fault_ = std::move(fault);
+  bool refuse(std::string_view fault) {
+    fault_ = path().empty() ? std::string(fault) : fmt::format("at {}: {}", path(), fault);
     return false;
+  }
+  // Where the reader stands, e.g. "rules[2].operations".
+  std::string path() const {
+    std::string path;
+    for (const Frame& frame : stack_) {
+      if (!frame.is_object) {
+        path += fmt::format("[{}]", frame.items.size());
+      } else if (!frame.members.empty()) {
+        path += (path.empty() ? "" : ".") + frame.members.back().first.substr(0, 60);
+      }
+    }
+    return path;
   }
   bool open(bool is_object) {
     if (stack_.size() >= kMaxDepth) return refuse("nested deeper than 16");
@@ -302,6 +320,10 @@ Result<Json> Json::parse(std::string_view text, uint64_t cap_bytes) {
   }
   // nlohmann skips a byte order mark; two readers could differ on it.
   if (text.starts_with("\xEF\xBB\xBF")) return Status(Code::corrupt, "no valid JSON at byte 0");
+  // It also takes a raw NUL for the end of the text, whatever follows.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return Status(Code::corrupt, fmt::format("no valid JSON at byte {}", nul));
+  }
   Builder builder;
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
     return Status(Code::corrupt, builder.fault().empty() ? "no valid JSON" : builder.fault());

@@ -49,7 +49,8 @@ Result<OpCount> OpCount::from_text(std::string_view text) {
   if (const size_t e = mantissa.find_first_of("eE"); e != std::string::npos) {
     std::string_view power = std::string_view(text).substr(e + 1);
     if (!power.empty() && power[0] == '+') power.remove_prefix(1);
-    if (!all_digits(power) || power.size() > 2) return no_number(text, "is no number");
+    if (!all_digits(power)) return no_number(text, "is no number");
+    if (power.size() > 2) return no_number(text, "does not fit into 128 bits");
     exponent = std::stoi(std::string(power));
     mantissa.resize(e);
   }
