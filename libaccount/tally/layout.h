@@ -86,7 +86,7 @@ struct alignas(64) Header {
   uint32_t restart_count;
   uint64_t start_ticks;  // /proc/<pid>/stat field 22
   int64_t created_unix_ns;
-  uint32_t declaration_bytes;
+  uint32_t declaration_bytes;           // at most kDeclarationBytes
   char declaration[kDeclarationBytes];  // JSON: what the job said of itself (model, policies, ...)
 };
 
@@ -102,27 +102,29 @@ struct alignas(64) Control {
   Word64 stop_edge;
   Word64 keeper_beat_ns;  // CLOCK_MONOTONIC; 0 until the keeper has accepted this page
   Word32 keeper_pid;
-  Word32 accepted;     // 1: accepted, 2: refused (reason below)
-  Word64 sealed;       // counts seals that contain this page; finish() waits for the next
-  uint8_t order[32];   // hash of the order behind `command`, zeros if none
-  char reason[512];    // zero-terminated UTF-8: why refused or stopped
+  Word32 accepted;    // 1: accepted, 2: refused (reason below)
+  Word64 sealed;      // counts seals that contain this page; finish() waits for the next
+  uint8_t order[32];  // hash of the order behind `command`, zeros if none
+  char reason[512];   // zero-terminated UTF-8: why refused or stopped
 };
 
 struct alignas(64) Edge {
   Word64 steps_closed;
-  Word64 next_edge;     // the edge waited at, else steps_closed + 1
-  Word64 last_edge_ns;  // CLOCK_MONOTONIC
-  Word32 state;         // RankState
-  Word32 waiting;       // 1 while held at an edge
+  Word64 next_edge;      // the edge waited at, else steps_closed + 1
+  Word64 last_edge_ns;   // CLOCK_MONOTONIC
+  Word32 state;          // RankState
+  Word32 waiting;        // 1 while held at an edge
   Word64 finish_wanted;  // 1: wants a closing seal
   Word32 courier;        // 1: this rank's library thread can reach the job's store
   Word32 reserved;
 };
 
+// A closed step. The ring keeps the running total, not the step's own operations: so a reader that
+// missed steps still knows their sum, and a step is the difference of two neighbours.
 struct alignas(64) StepEntry {
-  Word64 step;  // 1-based number of the closed step; written last
-  Word64 executed_low, executed_high;
-  Word64 edge_ns;  // CLOCK_MONOTONIC
+  Word64 step;  // 1-based number of the closed step; 0 while the entry is being rewritten
+  Word64 executed_low, executed_high;  // of the whole page, up to this edge
+  Word64 edge_ns;                      // CLOCK_MONOTONIC
 };
 
 struct StepRing {
@@ -134,7 +136,8 @@ struct alignas(64) OpTable {
   char names[kOps][kOpNameBytes];
 };
 
-// Messages of the rank to the keeper, framed: u32 length, u32 kind, bytes, padded to 8.
+// Messages of the rank to the keeper, framed: u32 length, u32 kind, bytes, padded to 8. The byte at
+// position p of the stream is bytes[p % kEventRingBytes].
 struct alignas(64) EventRing {
   Word64 head;     // bytes ever written
   Word64 tail;     // bytes ever read; the keeper's

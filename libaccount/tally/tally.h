@@ -24,7 +24,7 @@ namespace account::tally {
 struct Identity {
   int rank = -1, world_size = -1, local_rank = -1, local_world_size = -1;
   uint32_t restart_count = 0;
-  std::string declaration;  // JSON, at most kDeclarationBytes
+  std::string declaration;         // JSON, at most kDeclarationBytes
   std::string parent_incarnation;  // 32 hex, or empty
 };
 
@@ -37,6 +37,11 @@ ACCOUNT_API std::vector<std::string> page_folders(std::string_view absolute_dir,
 // ---- rank side -----------------------------------------------------------------------------
 
 // The page of this process. Owns the mapping; the file's name goes when the keeper has read it.
+//
+// Note: [forked children] A child never counts into its parent's page. Its first counted op opens a
+// page of its own in the same folders, with the parent's incarnation in the header; where that is
+// impossible it counts in plain memory. Until then active_page() is nullptr in the child, and
+// read_process() there never includes what the parent counted.
 class ACCOUNT_API Page {
  public:
   // Makes a page file "<16 hex>.tally" in the first folder that has room, all of it allocated, so
@@ -54,12 +59,17 @@ class ACCOUNT_API Page {
   bool in_memory() const { return path_.empty(); }
   const std::string& path() const { return path_; }
   const std::string& why_not_shared() const { return why_not_shared_; }
+  // What it was made from; a forked child makes its own from the same.
+  const std::vector<std::string>& folders() const { return folders_; }
+  const Identity& identity() const { return identity_; }
 
  private:
   Page() = default;
   PageLayout* layout_ = nullptr;
   std::string path_;
   std::string why_not_shared_;
+  std::vector<std::string> folders_;
+  Identity identity_;
 };
 
 // Makes `page` the one that this process counts into. Earlier pages stay readable for
@@ -101,7 +111,7 @@ struct Counters {
   uint64_t steps_closed = 0;
 };
 ACCOUNT_API Counters read_process();
-ACCOUNT_API Totals to_totals(const Counters& counters);         // upper = executed
+ACCOUNT_API Totals to_totals(const Counters& counters);  // upper = executed
 ACCOUNT_API Counters subtract(const Counters& later, const Counters& earlier);
 
 // ---- events --------------------------------------------------------------------------------
@@ -111,7 +121,10 @@ struct Event {
   EventKind kind;
   std::string text;  // JSON or a sentence, by kind
 };
-// False when the ring was full; the drop is counted. Takes a process-wide lock; not for hot paths.
+// False when the ring was full (the drop is counted) or there is no page. A refused export is never
+// dropped: it has room reserved, and beyond that waits in memory until the keeper has read. At most
+// kMaxEventBytes of the text are kept. Takes a process-wide lock; not for hot paths.
+inline constexpr size_t kMaxEventBytes = 4096;
 ACCOUNT_API bool post_event(EventKind kind, std::string_view text) noexcept;
 
 // ---- keeper side ---------------------------------------------------------------------------
@@ -129,7 +142,10 @@ class PageView {
   std::string incarnation() const;  // 32 hex
   bool alive() const;               // its process still exists
 
-  Counters read() const;  // consistent per cell; figures never decrease between reads
+  // Consistent per cell; figures never decrease between reads. Operations under a key that names
+  // nothing (a torn or hostile page) are kept as op "other", never dropped. steps_closed is the
+  // page's own word.
+  Counters read() const;
   struct Step {
     uint64_t number;
     OpCount executed;
@@ -150,8 +166,10 @@ class PageView {
   PageView() = default;
   PageLayout* layout_ = nullptr;
   std::string path_;
-  uint64_t next_step_ = 1;
-  OpCount steps_executed_;
+  uint64_t next_step_ = 1;       // the first step not yet taken
+  OpCount steps_executed_;       // the running total at the edge of the step before it
+  uint64_t events_read_ = 0;     // our own copy of the ring's tail: a rank cannot move it
+  uint64_t events_dropped_ = 0;  // of the ring's count, what was reported already
 };
 
 }  // namespace account::tally
