@@ -67,8 +67,15 @@ ACCOUNT_API std::span<const Row> table() noexcept;
 // nullptr where there is no such row.
 ACCOUNT_API const Row* find_row(std::string_view op, std::string_view overload) noexcept;
 
+// What a call adds in its phase: operations that only repeat earlier ones are executed, but are no
+// part of the model (doc/counting.md). The one place where that rule is applied.
+inline Figures for_phase(Figures figures, Phase phase) noexcept {
+  if (phase == Phase::recompute) figures.model = OpCount();
+  return figures;
+}
+
 // The closed forms behind the hot rows, for typed kernels that have m, k, n at hand. All are
-// dense, a fused multiply-add counts 2; negative sizes must not be passed.
+// dense, a fused multiply-add counts 2; no size may be negative or reach 2^31.
 inline Figures matmul_figures(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
   const Uint128 mk = static_cast<Uint128>(static_cast<uint64_t>(m)) * static_cast<uint64_t>(k);
   const Uint128 bn = static_cast<Uint128>(static_cast<uint64_t>(batch)) * static_cast<uint64_t>(n);

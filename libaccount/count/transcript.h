@@ -22,17 +22,20 @@ namespace account::count {
 // True while this process records a step; the hot path's one extra test.
 ACCOUNT_API extern std::atomic<bool> recording;
 
-// Notes one counted call. Never fails: what finds no room is counted in `not_kept`.
+// Notes one counted call; `figures` as they went into the tally. Never fails: what finds no room is
+// counted in `not_kept`.
 ACCOUNT_API void record(const Row& row, const Arguments& arguments, tally::Key key,
                         const Figures& figures) noexcept;
 
-// Called after each closed step: ends the recording of `closed_step` and begins the next one's if
-// it is to be recorded (steps 1, 2, 10, 100, and the keeper's `wanted_at`).
+// Called after each closed step (0: none closed): ends the recording and begins the next step's if
+// it is to be recorded. That is the first at or after each of the steps 1, 2, 10, 100 and the
+// keeper's `wanted_at` for which the keeper has emptied the area. One thread at a time.
 ACCOUNT_API void on_step_closed(uint64_t closed_step) noexcept;
 // Begins recording step 1; called once the page is active.
 ACCOUNT_API void begin() noexcept;
 
 // Keeper side: the finished recording as JSON lines, or nothing if there is none. Frees the area.
+// Rows that are none (a torn or hostile page) are left out and counted in `not_kept`.
 struct Transcript {
   uint64_t step = 0;
   uint64_t not_kept = 0;
@@ -41,7 +44,8 @@ struct Transcript {
 bool take(tally::PageView& page, Transcript& out);
 
 // Recounts every line with the formulas: corrupt (naming the line) where a line does not parse,
-// names an unknown row, or states other operations than its shapes give. Returns the sum.
+// names an unknown row, or states other operations than its shapes give. Returns the sum, and in
+// `rows` the number of lines.
 Result<Figures> recount(std::string_view lines, uint64_t& rows);
 
 }  // namespace account::count
