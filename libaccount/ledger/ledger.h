@@ -30,9 +30,9 @@ struct IncarnationLine {
   std::string id;  // 32 hex
   int rank = -1, world_size = -1, local_rank = -1;
   uint32_t restart_count = 0;
-  std::string parent;        // incarnation it was forked from, or empty
-  std::string model;         // what it said of itself; may be empty
-  std::string framework;     // e.g. "torch 2.13.0"
+  std::string parent;     // incarnation it was forked from, or empty
+  std::string model;      // what it said of itself; may be empty
+  std::string framework;  // e.g. "torch 2.13.0"
 };
 
 struct CountRow {  // one key of one incarnation, cumulative
@@ -49,7 +49,7 @@ struct CountRow {  // one key of one incarnation, cumulative
 struct StepRun {
   uint64_t first = 0, count = 0;
   bool exact = true;
-  OpCount value;              // exact: of each step
+  OpCount value;                 // exact: of each step
   OpCount sum, least, greatest;  // not exact
 };
 
@@ -72,12 +72,17 @@ struct SealedState {
 struct WriterOptions {
   std::string run_folder;  // <dir>/<run id>
   std::string run_id;
-  std::string node;  // 8 hex
-  std::vector<Json> policies;  // {"id", "sha256"} of those judged by
+  std::string node;                             // 8 hex
+  std::vector<Json> policies;                   // {"id", "sha256"} of those judged by
+  uint64_t segment_bytes = uint64_t{64} << 20;  // a segment's size at most; less only in tests
 };
 
-// Not thread-safe. After a failed write the writer refuses further appends (nothing half-written is
-// ever acknowledged) until reopen() succeeds.
+// 1 to 96 characters of A-Z a-z 0-9 . _ -; invalid_argument otherwise.
+Status check_run_id(std::string_view id);
+
+// Not thread-safe. After a failed seal the ledger is as it was last acknowledged: the batch is
+// dropped, and the writer refuses to seal until reopen() succeeds and the caller has queued again
+// what it wants written (counters are cumulative, so nothing is lost by that).
 class Writer {
  public:
   // Creates the node folder or takes up an existing one: verifies it, cuts what lies behind the
@@ -87,19 +92,24 @@ class Writer {
                                               const WriterOptions& options);
   virtual ~Writer() = default;
 
-  // Known incarnations keep their number over sessions. Queues the line if it is new.
+  // Known incarnations keep their number over sessions. Queues the line if it is new: numbers are
+  // 1, 2, ... in the order of the lines.
   virtual int incarnation(const IncarnationLine& line) = 0;
-  // Each of these queues lines; nothing is on disk before seal().
+  // Each of these queues lines; nothing is on disk before seal(). What could not be read again (no
+  // UTF-8, too long) is replaced by a gap line that says so.
   virtual void counters(const CounterLine& line) = 0;
   virtual void transcript(int incarnation, uint64_t step, uint64_t not_kept,
                           const std::string& lines) = 0;  // also writes the transcript file
-  virtual void gap(const Json& what) = 0;     // {"kind", "detail", optional bounds}
-  virtual void event(std::string_view type, const Json& body) = 0;  // any further line type
+  // {"kind", "detail", optional "bound_operations" (a decimal string) and further members}
+  virtual void gap(const Json& what) = 0;
+  // A line of a further type, which the reader must list (replay.h); now there is "note".
+  virtual void event(std::string_view type, const Json& body) = 0;
   virtual void ended(int incarnation, std::string_view how) = 0;  // "finished", "died", ...
   virtual void closed(const Json& outcome) = 0;
-  // Writes what is queued as one batch: lines, sync, note, sync.
+  // Writes what is queued, and a seal line, as one batch: lines, sync, note, sync.
   virtual Status seal(SealReason reason) = 0;
   virtual SealedState sealed() const = 0;
+  // Puts back what was last acknowledged, after a failed seal; ok when nothing had failed.
   virtual Status reopen() = 0;
   virtual const std::string& node_folder() const = 0;
 };
@@ -127,10 +137,10 @@ struct NodeReport {
   uint64_t open_bytes = 0;
   std::string root_hex;
   bool closed = false;
-  std::vector<std::string> keys;      // ids of the keepers' keys, in order
-  std::vector<std::string> remarks;   // "new key after a crash", "cut 12 unacknowledged bytes", ...
+  std::vector<std::string> keys;     // ids of the keepers' keys, in order
+  std::vector<std::string> remarks;  // "new key after a crash", "cut 12 unacknowledged bytes", ...
   std::vector<Json> gaps;
-  std::vector<Json> events;           // lines of further types, with "type"
+  std::vector<Json> events;  // lines of further types, with "type"
   uint64_t transcripts = 0;
 };
 
@@ -138,14 +148,15 @@ struct Report {
   std::string run;
   std::vector<NodeReport> nodes;
   std::vector<Incarnation> incarnations;
-  Totals totals;                    // upper includes bounded gaps
-  uint64_t ranks = 0;               // distinct ranks that counted
-  uint64_t world_size = 0;          // the largest world that an incarnation saw
-  std::vector<std::string> gaps;    // sentences, bounded ones with their bound
-  std::vector<Problem> problems;    // none: everything recomputes
-  bool trusted = false;             // endorsed by the key that was asked for
+  Totals totals;                  // upper includes bounded gaps
+  uint64_t ranks = 0;             // distinct ranks that counted
+  uint64_t world_size = 0;        // the largest world that an incarnation saw
+  std::vector<std::string> gaps;  // sentences, bounded ones with their bound
+  std::vector<Problem> problems;  // none: everything recomputes
+  bool trusted = false;           // endorsed by the key that was asked for
   std::string level = "L0";
-  std::string endorsed_by;          // key id, or empty
+  std::string endorsed_by;  // id of the key asked for, where it endorsed all of this; or empty
+  std::vector<std::string> remarks;  // of the whole run; those of a node are in its report
   bool ok() const { return problems.empty(); }
 };
 
@@ -156,6 +167,10 @@ struct Report {
 using Recount = Result<Figures> (*)(std::string_view lines, uint64_t& rows);
 Result<Report> verify(FileSystem& files, const std::string& path,
                       const std::optional<sign::PublicKey>& developer, Recount recount);
+
+// {"ok", "trusted", "operations", ...}, numbers of operations as decimal strings.
+Json report_to_json(const Report& report);
+std::vector<std::string> report_to_lines(const Report& report);  // for people
 
 // ---- endorsement ---------------------------------------------------------------------------
 

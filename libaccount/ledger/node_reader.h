@@ -1,0 +1,43 @@
+// Reads one node folder: run.json, the segments and the note, up to what the note covers.
+//
+// One segment is in memory at a time. Reading changes nothing. Must not know transcripts' content,
+// endorsements, or how the nodes of a run are summed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "ledger/format.h"
+#include "ledger/ledger.h"
+#include "ledger/replay.h"
+#include "sign/sign.h"
+
+namespace account::ledger {
+
+struct NodeRead {
+  std::string folder;  // its path
+  std::string label;   // "node-1f00ba5e", for places
+  RunFile run_file;
+  Identity identity;
+  std::optional<Replay> replay;  // nothing where run.json does not parse
+  std::string note;              // the checkpoint file; empty where there is none
+  std::vector<Problem> problems;
+
+  // Where the lines that the note covers end, and what lies behind.
+  uint32_t last_segment = 0;  // 0: there is none
+  uint64_t end_offset = 0;    // in it
+  std::vector<uint32_t> segments_behind;
+  uint64_t open_lines = 0, open_bytes = 0;
+  std::string open_sha256;
+
+  uint64_t lines() const { return replay ? replay->tree().size() : 0; }
+  bool closed() const { return replay && replay->closed(); }
+};
+
+// A Status only where there is no node folder to read.
+Result<NodeRead> read_node(FileSystem& files, const std::string& folder);
+
+}  // namespace account::ledger
