@@ -13,8 +13,8 @@ namespace {
 
 using tally::TranscriptState;
 
-// Steps that are recorded in every run: the first two, which often differ (lazy initialisation,
-// compilation), and two of steady training. The keeper asks for more.
+// Wishes of every run: the first step and one soon after it, which often differ (lazy
+// initialisation, compilation), and two of steady training. The keeper asks for more.
 constexpr std::array<uint64_t, 4> kAlwaysRecorded = {1, 2, 10, 100};
 
 // The rows of the step that is being recorded, found by their identity.

@@ -29,7 +29,8 @@ ACCOUNT_API void record(const Row& row, const Arguments& arguments, tally::Key k
 
 // Called after each closed step (0: none closed): ends the recording and begins the next step's if
 // it is to be recorded. That is the first at or after each of the steps 1, 2, 10, 100 and the
-// keeper's `wanted_at` for which the keeper has emptied the area. One thread at a time.
+// keeper's `wanted_at` for which the keeper has emptied the area (so for 2: step 3 or soon after).
+// One thread at a time.
 ACCOUNT_API void on_step_closed(uint64_t closed_step) noexcept;
 // Begins recording step 1; called once the page is active.
 ACCOUNT_API void begin() noexcept;
