@@ -82,8 +82,9 @@ std::string write_endorsement(const Endorsement& endorsement, const sign::Secret
 Result<Endorsement> parse_endorsement(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
                            sign::parse_envelope(bytes, kSmallFileCapBytes));
-  if (envelope.signatures.size() != 1) {
-    return Status(Code::corrupt, "an endorsement has exactly one signature");
+  // One spelling, so that no byte of the file is without meaning.
+  if (envelope.signatures.size() != 1 || write_envelope(envelope) != bytes) {
+    return Status(Code::corrupt, "it is no envelope with one signature, spelled as this one is");
   }
   // The payload is read before its signature is checked, since it names the key; nothing of it is
   // used unless the signature holds.

@@ -124,16 +124,19 @@ class Pass {
       if (node_.open_lines > 1) fail(at(kCheckpointFile), "the note is missing");
       return;
     }
-    if (!is_behind()) {
-      fail(segments_.empty() ? at(kLedgerFolder) : place(node_.lines()),
-           fmt::format("the ledger ends after {} lines, and its note covers {}", node_.lines(),
-                       covered()));
+    // No line at all means that nobody knows by which key the note would be.
+    if (!node_.replay->key()) {
+      fail(at(kLedgerFolder), fmt::format("no line is there, and the note covers {}", covered()));
       return;
     }
     const auto note = sign::verify_checkpoint(node_.note, *node_.replay->key());
     const std::string origin = origin_of(node_.identity.run, node_.identity.node);
     if (!note.ok()) {
       fail(at(kCheckpointFile), note.status().to_string());
+    } else if (!is_behind()) {
+      fail(place(node_.lines()),
+           fmt::format("the ledger ends after {} lines, and its note covers {}", node_.lines(),
+                       covered()));
     } else if (note->origin != origin) {
       fail(at(kCheckpointFile), fmt::format("it is of {}, not of {}", note->origin, origin));
     } else if (note->root != node_.replay->tree().root()) {

@@ -31,6 +31,16 @@ Json node_json(const NodeReport& node) {
                        {"events", Json::array(node.events)}});
 }
 
+// What each rank executed, over all its incarnations.
+std::map<std::string, OpCount> by_rank(const Report& report) {
+  std::map<std::string, OpCount> ranks;
+  for (const Incarnation& incarnation : report.incarnations) {
+    OpCount& sum = ranks[std::to_string(incarnation.line.rank)];
+    for (const CountRow& row : incarnation.rows) sum = saturating_add(sum, row.figures.executed);
+  }
+  return ranks;
+}
+
 std::vector<std::string> all_remarks(const Report& report) {
   std::vector<std::string> remarks = report.remarks;
   for (const NodeReport& node : report.nodes) {
@@ -90,6 +100,7 @@ Json report_to_json(const Report& report) {
                        {"by_phase", counts(totals.by_phase)},
                        {"by_dtype", counts(totals.by_dtype)},
                        {"by_category", counts(totals.by_category)},
+                       {"by_rank", counts(by_rank(report))},
                        {"uncounted", std::move(uncounted)},
                        {"nodes", std::move(nodes)}});
 }
