@@ -1,0 +1,87 @@
+// What a counted operation costs over the bare one, in C++: mm of 4x4 matrices, the smallest real
+// one, and add, which has no formula and therefore no kernel of ours.
+//
+// One process measures both: `bare` excludes the dispatch key on which the counting kernels are
+// registered, which is the path that a process without libaccount takes. Repetitions of all
+// benchmarks are interleaved at random, so that a machine that speeds up or slows down meanwhile
+// does so for all of them; the lines at the end compare medians.
+#include <ATen/ops/add.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "account/torch.h"
+#include "tally/tally.h"
+
+namespace {
+
+enum class Kind { mm, add };
+
+at::Tensor call(Kind kind, const at::Tensor& a) {
+  return kind == Kind::mm ? at::mm(a, a) : at::add(a, a);
+}
+
+void bench(benchmark::State& state, Kind kind, bool counted) {
+  const c10::AutoGradMode no_grad(false);
+  const at::Tensor a = at::ones({4, 4});
+  c10::impl::ExcludeDispatchKeyGuard guard(
+      counted ? c10::DispatchKeySet() : c10::DispatchKeySet(c10::DispatchKey::BackendSelect));
+  for (auto _ : state) benchmark::DoNotOptimize(call(kind, a));
+}
+
+// Prints what google-benchmark prints, then the differences of the medians.
+class DifferenceReporter final : public benchmark::ConsoleReporter {
+ public:
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.aggregate_name == "median") {
+        medians_[run.run_name.function_name] = run.GetAdjustedRealTime();
+      }
+    }
+    ConsoleReporter::ReportRuns(runs);
+  }
+  void Finalize() override {
+    ConsoleReporter::Finalize();
+    for (const char* op : {"mm", "add"}) {
+      const std::string name(op);
+      std::printf("%-4s counting costs %+.1f ns a call (median; the target is at most %d)\n", op,
+                  medians_[name + "/counted"] - medians_[name + "/bare"], name == "mm" ? 100 : 0);
+    }
+  }
+
+ private:
+  std::map<std::string, double> medians_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (const account::Status status = account::torch::install(); !status.ok()) {
+    std::fprintf(stderr, "bench_op: %s\n", status.to_string().c_str());
+    return 1;
+  }
+  account::tally::activate(account::tally::Page::create_in_memory({}));
+  std::string interleave = "--benchmark_enable_random_interleaving=true";
+  std::vector<char*> arguments{argv[0], interleave.data()};
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  for (const Kind kind : {Kind::mm, Kind::add}) {
+    for (const bool counted : {false, true}) {
+      const std::string name =
+          std::string(kind == Kind::mm ? "mm" : "add") + (counted ? "/counted" : "/bare");
+      benchmark::RegisterBenchmark(name.c_str(), bench, kind, counted)
+          ->Repetitions(25)
+          ->MinTime(0.05)
+          ->ReportAggregatesOnly();
+    }
+  }
+  DifferenceReporter reporter;
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+}

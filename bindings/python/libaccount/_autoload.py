@@ -1,0 +1,66 @@
+"""Zero-line start: torch calls init() at the end of ``import torch``, in every process.
+
+Does nothing unless ACCOUNT=on (which ``account run`` sets), and never breaks an import: where
+counting cannot begin, one line on stderr says why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Programs that only start the training processes.
+_LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "torchx"}
+_LAUNCHER_MODULES = {
+    "accelerate.commands.accelerate_cli",
+    "accelerate.commands.launch",
+    "torch.distributed.launch",
+    "torch.distributed.launcher",
+    "torch.distributed.run",
+}
+
+
+def init() -> None:
+    """The entry point ``torch.backends``: libaccount."""
+    if os.environ.get("ACCOUNT", "").lower() != "on" or is_helper(sys.orig_argv):
+        return
+    try:
+        from ._run import start
+
+        start()
+    except Exception as error:  # whatever it is, the user's `import torch` goes on
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"account: counting is off: {error}", file=sys.stderr)
+
+
+def is_helper(argv: list[str]) -> bool:
+    """True for processes that train nothing: launchers, data loaders, compile workers.
+
+    >>> is_helper(["python3", "/usr/bin/torchrun", "--nproc-per-node", "2", "train.py"])
+    True
+    >>> is_helper(["python3", "-u", "-m", "torch.distributed.run", "train.py"])
+    True
+    >>> is_helper(["python3", "-u", "train.py", "torchrun"])
+    False
+    """
+    if "--multiprocessing-fork" in argv:
+        return True
+    kind, program = _program(argv)
+    if kind == "-m":
+        return program in _LAUNCHER_MODULES
+    if kind == "-c":
+        return program.startswith("from multiprocessing.")
+    return os.path.basename(program) in _LAUNCHERS or "/torch/_inductor/" in program
+
+
+def _program(argv: list[str]) -> tuple[str, str]:
+    """How the interpreter was told what to run: ("-m", module), ("-c", code) or ("", path)."""
+    rest = iter(argv[1:])
+    for word in rest:
+        if word in ("-m", "-c"):
+            return word, next(rest, "")
+        if word in ("-X", "-W", "--check-hash-based-pycs"):
+            next(rest, "")
+        elif not word.startswith("-"):
+            return "", word
+    return "", ""

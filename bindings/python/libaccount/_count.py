@@ -1,0 +1,129 @@
+"""Counting a block of code, and naming what a block is for."""
+
+from __future__ import annotations
+
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any
+
+from . import _load
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._core import Snapshot, Totals, UncountedCall
+
+
+class count:
+    """Counts what this process computes inside a block, on all threads, backward included.
+
+    Works with and without a run; blocks nest. Inside the block the figures are those so far.
+
+    >>> import torch, libaccount as account
+    >>> x = torch.ones(8, 4, requires_grad=True)
+    >>> with account.count() as c:
+    ...     (x @ torch.ones(4, 2)).sum().backward()
+    >>> c.executed, c.by_phase  # forward 2*8*4*2; backward: the gradient of x
+    (256, {'backward': 128, 'forward': 128})
+    """
+
+    def __init__(self) -> None:
+        self._begin: Snapshot | None = None
+        self._result: Totals | None = None
+
+    def __enter__(self) -> count:
+        core = _load.watching_core()
+        core.ensure_page()
+        self._result = None
+        self._begin = core.Snapshot()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._result = self.totals()
+
+    def totals(self) -> Totals:
+        """All figures at once, as a value that changes no more."""
+        if self._result is not None:
+            return self._result
+        core = _load.core()
+        if self._begin is None:
+            raise ValueError("nothing was counted yet: use `with libaccount.count() as c:`")
+        result: Totals = core.totals_since(self._begin)
+        return result
+
+    @property
+    def executed(self) -> int:
+        """Operations of the kernels that ran, recomputation included."""
+        return self.totals().executed
+
+    @property
+    def model(self) -> int:
+        """Executed less recomputation."""
+        return self.totals().model
+
+    @property
+    def lower(self) -> int:
+        """Executed less what causal masks and known sparsity spare."""
+        return self.totals().lower
+
+    @property
+    def upper(self) -> int:
+        """Executed plus the bounds of all gaps."""
+        return self.totals().upper
+
+    @property
+    def by_op(self) -> dict[str, int]:
+        """Executed by qualified op name, such as ``aten::mm``."""
+        return self.totals().by_op
+
+    @property
+    def by_phase(self) -> dict[str, int]:
+        """Executed by forward, backward, recompute and optimizer."""
+        return self.totals().by_phase
+
+    @property
+    def by_dtype(self) -> dict[str, int]:
+        """Executed by the type that the arithmetic ran in, such as ``bfloat16``."""
+        return self.totals().by_dtype
+
+    @property
+    def by_category(self) -> dict[str, int]:
+        """Executed by what it was for; ``unassigned`` until told."""
+        return self.totals().by_category
+
+    @property
+    def uncounted(self) -> list[UncountedCall]:
+        """Calls that were seen and could not be counted: op, calls, reason."""
+        return self.totals().uncounted
+
+    def get_total_flops(self) -> int:
+        """``executed``, under the name that torch's FlopCounterMode has for it."""
+        return self.executed
+
+
+class category(ContextDecorator):
+    """What a block is for: train, evaluate, generate, rollout or auxiliary.
+
+    Holds for this thread and the backward passes that it starts; also usable as a decorator.
+
+    >>> import torch, libaccount as account
+    >>> with account.count() as c, account.category("evaluate"):
+    ...     _ = torch.ones(2, 2) @ torch.ones(2, 2)
+    >>> c.by_category
+    {'evaluate': 16}
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._open: list[Any] = []  # a stack: one object may be entered again while it is open
+
+    def __enter__(self) -> category:
+        self._open.append(_load.watching_core().CategoryHandle(self._name))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._open.pop().close()

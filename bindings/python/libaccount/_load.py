@@ -1,0 +1,85 @@
+"""Finds and loads the compiled parts: ``_core`` (no torch in it), then the torch adapter."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._errors import Error
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_watching = False
+
+
+def core() -> Any:
+    """The compiled module. Typed by ``_core.pyi`` for those who import it directly."""
+    return import_module("libaccount._core")
+
+
+def folder() -> Path:
+    """Where the compiled parts were installed: ``lib/``, ``include/`` and the CMake package."""
+    return Path(core().__file__).parent
+
+
+def watching_core() -> Any:
+    """The compiled module, with torch being watched. Raises Error, saying why, where it cannot."""
+    global _watching
+    loaded = core()
+    if not _watching:
+        torch = _import_torch()
+        adapter = folder() / "lib" / "libaccount_torch.so"
+        _check_adapter_fits(loaded, adapter, torch)
+        loaded.load_adapter(str(adapter))
+        _watching = True
+    return loaded
+
+
+def set_binary_path() -> None:
+    """Tells the core where the `account` command is, which becomes the keeper."""
+    if "ACCOUNT_BIN" in os.environ:
+        return
+    for candidate in _binary_candidates():
+        if os.access(candidate, os.X_OK):
+            os.environ["ACCOUNT_BIN"] = str(candidate)
+            return
+
+
+def _binary_candidates() -> list[Path]:
+    places = [Path(sysconfig.get_path("scripts")) / "account"]
+    # Installed with --user, --prefix or --target, the scripts lie elsewhere; the package knows.
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        installed = files("libaccount") or []
+    except PackageNotFoundError:
+        installed = []
+    places += [Path(str(f.locate())) for f in installed if f.name == "account"]
+    return places
+
+
+def _import_torch() -> ModuleType:
+    try:
+        return import_module("torch")
+    except ImportError as missing:
+        raise Error(
+            f"PyTorch cannot be imported ({missing}); install it to count", "unavailable"
+        ) from missing
+
+
+def _check_adapter_fits(loaded: Any, adapter: Path, torch: ModuleType) -> None:
+    """Another minor version would fail to load with a missing C++ symbol: say it in words."""
+    rebuild = "install libaccount again with this torch present (pip install --no-build-isolation)"
+    if not adapter.exists():
+        raise Error(f"this libaccount was built without a torch adapter; {rebuild}", "unavailable")
+    built, running = str(loaded.torch_version), str(torch.__version__)
+    if built.split(".")[:2] != running.split(".")[:2]:
+        raise Error(
+            f"the torch adapter was built for torch {built}, but torch {running} is installed; "
+            + rebuild,
+            "unavailable",
+        )

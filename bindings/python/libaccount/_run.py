@@ -1,0 +1,183 @@
+"""Run: the one object that a training job holds, and start(), which makes it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from . import _load
+from ._errors import Error
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._core import Totals
+    from ._steps import StepHook
+
+_current: Run | None = None
+
+
+class Run:
+    """This process's part of a run. Made by start(); ends by itself when the process exits.
+
+    Steps end where the first optimizer that steps says so, until step() is called by hand.
+    """
+
+    def __init__(self, inner: Any, hook: StepHook | None) -> None:
+        self._inner = inner
+        self._hook = hook
+
+    def step(self) -> None:
+        """Closes a training step by hand, and turns the optimizer hook off for good."""
+        if self._hook is not None:
+            self._hook.leave_steps_to_caller()
+        self._inner.step()
+
+    def totals(self) -> Totals:
+        """What this process has counted since start()."""
+        totals: Totals = self._inner.totals()
+        return totals
+
+    def finish(self) -> None:
+        """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
+        global _current
+        if self._hook is not None:
+            self._hook.remove()
+        if _current is self:
+            _current = None
+        self._inner.finish()
+
+    @property
+    def id(self) -> str:
+        """The run's name; start(run=...) with it resumes the run."""
+        return str(self._inner.id)
+
+    @property
+    def directory(self) -> str:
+        """The run's folder, for ``account verify`` and ``account prove``."""
+        return str(self._inner.directory)
+
+    @property
+    def counting(self) -> bool:
+        """False under ACCOUNT=off."""
+        return bool(self._inner.counting)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.finish()
+
+    def __repr__(self) -> str:
+        return f"<libaccount.Run {self.id} in {self.directory}>"
+
+
+def start(
+    model: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    run: str | None = None,
+    policies: Sequence[str] = (),
+    parents: Sequence[str] | None = None,
+    authority: str | None = None,
+    developer: str | None = None,
+    cost: float | None = None,
+    price: str | None = None,
+    state: Any = None,
+    resume: str | None = None,
+    setting: str = "count",
+) -> Run:
+    """Starts counting this process as a part of a run, and returns the run.
+
+    What is not given comes from the environment (``account run`` sets it: ACCOUNT_MODEL,
+    ACCOUNT_DIR, ACCOUNT_RUN, ACCOUNT_POLICIES), else from its default: dir is "account", run is
+    made from the launcher's or scheduler's job id, else from the date. Where this process already
+    takes part in a run (zero-line start under ``account run``), that one is returned.
+
+    Raises Error where nothing could be counted or kept: before training, not during it.
+
+    >>> import tempfile, torch, libaccount as account
+    >>> folder = tempfile.mkdtemp()
+    >>> with account.start(model="acme/chat-7b", dir=folder, run="docs") as run:
+    ...     _ = torch.ones(2, 2) @ torch.ones(2, 2)
+    ...     run.step()
+    ...     print(run.id, run.totals().executed, run.totals().steps)
+    docs 16 1
+    """
+    global _current
+    _refuse_unsupported(
+        parents=parents,
+        authority=authority,
+        developer=developer,
+        cost=cost,
+        price=price,
+        state=state,
+        resume=resume,
+        setting=None if setting == "count" else setting,
+    )
+    if _current is not None:
+        if run is not None and run != _current.id:
+            raise Error(
+                f"this process already takes part in run {_current.id}; finish() it first",
+                "invalid_argument",
+            )
+        return _current
+    _current = _open(model, dir, run, policies)
+    return _current
+
+
+def _refuse_unsupported(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise Error(
+                f"start({name}=...) is not supported by this version of libaccount",
+                "invalid_argument",
+            )
+
+
+def _open(
+    model: str | None, dir: str | os.PathLike[str] | None, run: str | None, policies: Sequence[str]
+) -> Run:
+    core = _load.core()
+    options = core.RunOptions()
+    options.model = model or ""
+    options.dir = os.fspath(dir) if dir is not None else ""
+    options.run = run or ""
+    options.policies = [policies] if isinstance(policies, str) else list(policies)
+    if os.environ.get("ACCOUNT", "").lower() == "off":
+        return Run(core.Run(options), None)
+    core = _load.watching_core()
+    import torch
+
+    options.framework = f"torch {torch.__version__}"
+    _load.set_binary_path()
+    inner = core.Run(options)
+    from ._steps import StepHook
+
+    opened = Run(inner, StepHook(inner.step, core.mark_optimizer))
+    if torch.distributed.is_available():
+        inner.use_store_exchange("0")  # the default group; looked for until it exists
+    return opened
+
+
+def _finish_at_exit() -> None:
+    if _current is not None:
+        with suppress(Error):  # the keeper records how this process ended
+            _current.finish()
+
+
+def _forget_in_child() -> None:
+    """A forked child is no part of the run by itself: its counting opens an incarnation below."""
+    global _current
+    _current = None
+
+
+atexit.register(_finish_at_exit)
+os.register_at_fork(after_in_child=_forget_in_child)

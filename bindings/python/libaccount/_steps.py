@@ -1,0 +1,81 @@
+"""Where training steps end, told from the optimizers themselves."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class StepHook:
+    """Closes a step each time that the first optimizer that stepped has stepped again.
+
+    Uses torch's global optimizer hooks, so that no line of the job has to change. An optimizer that
+    steps inside backward closes its step when the backward ends.
+    """
+
+    def __init__(
+        self, close_step: Callable[[], None], mark_optimizer: Callable[[bool], None]
+    ) -> None:
+        from torch.optim import optimizer as torch_optimizer
+
+        self._close_step = close_step
+        self._mark_optimizer = mark_optimizer
+        self._owner: weakref.ref[Optimizer] | None = None
+        self._closes_steps = True
+        self._handles: list[Any] = [
+            torch_optimizer.register_optimizer_step_pre_hook(self._before),
+            torch_optimizer.register_optimizer_step_post_hook(self._after),
+        ]
+
+    def leave_steps_to_caller(self) -> None:
+        """From now on only explicit calls close steps; optimizers are still told apart by phase."""
+        self._closes_steps = False
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._mark_optimizer(True)
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._mark_optimizer(False)
+        if not self._closes_steps or not self._owns(optimizer):
+            return
+        task = _graph_task()
+        if task < 0:
+            self._close_step()
+        else:
+            _at_end_of_backward(task, self._close_step)
+
+    def _owns(self, optimizer: Optimizer) -> bool:
+        owner = self._owner() if self._owner is not None else None
+        if owner is None:  # none yet, or it is gone: an optimizer that was made anew takes over
+            self._owner = weakref.ref(optimizer)
+            return True
+        return owner is optimizer
+
+
+def _graph_task() -> int:
+    """The backward pass that is running on this thread, or -1."""
+    from torch._C import _current_graph_task_id
+
+    return int(_current_graph_task_id())
+
+
+def _at_end_of_backward(task: int, callback: Callable[[], None]) -> None:
+    from torch.autograd import Variable
+
+    def run() -> None:
+        outer = _graph_task()
+        if outer not in (-1, task):  # it ran inside another backward (a reentrant checkpoint)
+            _at_end_of_backward(outer, callback)
+        else:
+            callback()
+
+    Variable._execution_engine.queue_callback(run)

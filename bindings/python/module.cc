@@ -1,0 +1,213 @@
+// The Python module libaccount._core: converts between Python and C++, and nothing else. It has no
+// torch types; the torch adapter is loaded by path, after torch, and reached by its table.
+#include <dlfcn.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "account/account.h"
+#include "count/uncounted.h"
+#include "tally/tally.h"
+#include "torch/adapter.h"
+
+namespace py = pybind11;
+
+namespace account {
+namespace {
+
+// A failed Status on its way to Python, where libaccount/_errors.py picks the exception.
+struct StatusError : std::exception {
+  explicit StatusError(Status s) : status(std::move(s)) {}
+  Status status;
+};
+
+void raise_unless_ok(Status status) {
+  if (!status.ok()) throw StatusError(std::move(status));
+}
+
+void translate_status(std::exception_ptr error) {
+  try {
+    if (error) std::rethrow_exception(error);
+  } catch (const StatusError& failed) {
+    const py::object exception =
+        py::module_::import("libaccount._errors")
+            .attr("error_for")(std::string(code_name(failed.status.code())),
+                               failed.status.to_string());
+    PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
+  }
+}
+
+py::int_ to_int(OpCount count) {
+  const py::int_ low(count.low());
+  if (count.high() == 0) return low;
+  return py::int_((py::int_(count.high()) << py::int_(64)) | low);
+}
+
+py::dict to_dict(const std::map<std::string, OpCount>& counts) {
+  py::dict dict;
+  for (const auto& [word, count] : counts) dict[py::str(word)] = to_int(count);
+  return dict;
+}
+
+py::list to_list(const std::vector<Uncounted>& items) {
+  py::list list;
+  for (const Uncounted& item : items) {
+    py::dict entry;
+    entry["op"] = item.op;
+    entry["calls"] = item.calls;
+    entry["reason"] = item.reason;
+    list.append(std::move(entry));
+  }
+  return list;
+}
+
+// What this process had counted at one moment.
+struct Snapshot {
+  tally::Counters counters = tally::read_process();
+  std::vector<Uncounted> uncounted = count::read_uncounted();
+};
+
+// What it counted since then.
+Totals totals_since(const Snapshot& begin) {
+  const Snapshot now;
+  Totals totals = tally::to_totals(tally::subtract(now.counters, begin.counters));
+  totals.uncounted = count::subtract(now.uncounted, begin.uncounted);
+  return totals;
+}
+
+// Gives operations a place to be counted in when no run has opened one.
+void ensure_page() {
+  if (tally::active_page() == nullptr) tally::activate(tally::Page::create_in_memory({}));
+}
+
+const torch::Adapter* adapter = nullptr;
+
+const torch::Adapter& loaded_adapter() {
+  if (adapter == nullptr) {
+    throw StatusError({Code::unavailable, "the torch adapter is not loaded"});
+  }
+  return *adapter;
+}
+
+void load_adapter(const std::string& path) {
+  if (adapter == nullptr) {
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) throw StatusError({Code::unavailable, dlerror()});
+    using Entry = const torch::Adapter* (*)();
+    const auto entry = reinterpret_cast<Entry>(dlsym(library, torch::kAdapterSymbol));
+    const torch::Adapter* found = entry == nullptr ? nullptr : entry();
+    if (found == nullptr || std::string_view(found->build_id) != ACCOUNT_BUILD_ID) {
+      throw StatusError({Code::unavailable, path + " belongs to another build of libaccount",
+                         "install libaccount again"});
+    }
+    adapter = found;
+  }
+  raise_unless_ok(adapter->install());
+}
+
+// A category scope that Python opens and closes; never closed twice.
+class CategoryHandle {
+ public:
+  explicit CategoryHandle(const std::string& word) {
+    const auto category = category_from_name(word);
+    if (!category.has_value()) {
+      throw StatusError({Code::invalid_argument, "'" + word + "' is no category",
+                         "use unassigned, train, evaluate, generate, rollout or auxiliary"});
+    }
+    scope_ = loaded_adapter().open_category(*category);
+  }
+  void close() {
+    if (scope_ != nullptr) adapter->close_category(std::exchange(scope_, nullptr));
+  }
+
+ private:
+  torch::CategoryScope* scope_ = nullptr;
+};
+
+Run start_run(RunOptions options) {
+  Result<Run> run = [&] {
+    const py::gil_scoped_release no_gil;
+    return Run::start(options);
+  }();
+  if (!run.ok()) throw StatusError(run.status());
+  return std::move(run).value();
+}
+
+void bind_totals(py::module_& m) {
+  const auto number = [](OpCount Totals::* member) {
+    return [member](const Totals& totals) { return to_int(totals.*member); };
+  };
+  const auto table = [](std::map<std::string, OpCount> Totals::* member) {
+    return [member](const Totals& totals) { return to_dict(totals.*member); };
+  };
+  py::class_<Totals>(m, "Totals")
+      .def_property_readonly("executed", number(&Totals::executed))
+      .def_property_readonly("model", number(&Totals::model))
+      .def_property_readonly("lower", number(&Totals::lower))
+      .def_property_readonly("upper", number(&Totals::upper))
+      .def_readonly("calls", &Totals::calls)
+      .def_readonly("steps", &Totals::steps)
+      .def_property_readonly("by_op", table(&Totals::by_op))
+      .def_property_readonly("by_phase", table(&Totals::by_phase))
+      .def_property_readonly("by_dtype", table(&Totals::by_dtype))
+      .def_property_readonly("by_category", table(&Totals::by_category))
+      .def_property_readonly("uncounted", [](const Totals& t) { return to_list(t.uncounted); });
+}
+
+void bind_run(py::module_& m) {
+  py::class_<RunOptions>(m, "RunOptions")
+      .def(py::init<>())
+      .def_readwrite("model", &RunOptions::model)
+      .def_readwrite("dir", &RunOptions::dir)
+      .def_readwrite("run", &RunOptions::run)
+      .def_readwrite("policies", &RunOptions::policies)
+      .def_readwrite("framework", &RunOptions::framework);
+  // step() keeps the GIL: it takes microseconds, and getting the GIL back may take milliseconds.
+  py::class_<Run>(m, "Run")
+      .def(py::init(&start_run), py::arg("options"))
+      .def("step", [](Run& run) { raise_unless_ok(run.step()); })
+      .def("totals", &Run::totals)
+      .def("finish",
+           [](Run& run) {
+             Status status = [&] {
+               const py::gil_scoped_release no_gil;
+               return run.finish();
+             }();
+             raise_unless_ok(std::move(status));
+           })
+      .def("use_store_exchange",
+           [](Run& run, const std::string& group) {
+             loaded_adapter().use_store_exchange(run, group);
+           })
+      .def_property_readonly("id", &Run::id)
+      .def_property_readonly("directory", &Run::directory)
+      .def_property_readonly("counting", &Run::counting);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  if (build_id() != ACCOUNT_BUILD_ID) {
+    throw py::import_error("libaccount._core and libaccount.so come from different builds");
+  }
+  py::register_exception_translator(translate_status);
+  m.attr("__version__") = std::string(version());
+  m.attr("torch_version") = ACCOUNT_TORCH_VERSION;
+  bind_totals(m);
+  bind_run(m);
+  py::class_<Snapshot>(m, "Snapshot").def(py::init<>());
+  m.def("totals_since", &totals_since, py::arg("begin"));
+  m.def("ensure_page", &ensure_page);
+  m.def("load_adapter", &load_adapter, py::arg("path"));
+  m.def("mark_optimizer", [](bool inside) { loaded_adapter().mark_optimizer(inside); });
+  py::class_<CategoryHandle>(m, "CategoryHandle")
+      .def(py::init<const std::string&>(), py::arg("word"))
+      .def("close", &CategoryHandle::close);
+}
+
+}  // namespace account

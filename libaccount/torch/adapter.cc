@@ -1,0 +1,25 @@
+// The table behind account_torch_adapter().
+#include "torch/adapter.h"
+
+#include "account/torch.h"
+#include "account/version.h"
+#include "torch/phase.h"
+
+extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
+  using account::torch::CategoryScope;
+  static const account::torch::Adapter adapter{
+      .build_id = ACCOUNT_BUILD_ID,
+      .built_for = account::torch::built_for,
+      .install = account::torch::install,
+      .use_store_exchange = account::torch::use_store_exchange,
+      .open_category = [](account::Category category) { return new CategoryScope(category); },
+      .close_category = [](CategoryScope* scope) { delete scope; },
+      .mark_optimizer =
+          [](bool inside) noexcept {
+            using account::torch::ThreadState;
+            account::torch::thread_state.optimizer_task =
+                inside ? ::torch::autograd::get_current_graph_task_id() : ThreadState::kNoOptimizer;
+          },
+  };
+  return &adapter;
+}

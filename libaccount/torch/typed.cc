@@ -1,0 +1,41 @@
+// The ops that have a typed kernel.
+#include "torch/typed.h"
+
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward_ops.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_ops.h>
+#include <ATen/ops/addmm_ops.h>
+#include <ATen/ops/baddbmm_ops.h>
+#include <ATen/ops/bmm_ops.h>
+#include <ATen/ops/convolution_backward_ops.h>
+#include <ATen/ops/convolution_ops.h>
+#include <ATen/ops/mm_ops.h>
+
+#include <string_view>
+
+namespace account::torch {
+namespace {
+
+template <class Op>
+bool register_if(::torch::Library& library, const WatchedOp& op) {
+  if (op.row->op != Op::name || op.row->overload != Op::overload_name) return false;
+  using Kernel = TypedKernel<Op>;
+  Kernel::watched = op;
+  library.impl(Op::name, TORCH_FN(Kernel::call));
+  return true;
+}
+
+template <class... Op>
+bool register_any(::torch::Library& library, const WatchedOp& op) {
+  return (register_if<Op>(library, op) || ...);
+}
+
+}  // namespace
+
+bool register_typed(::torch::Library& library, const WatchedOp& op) {
+  namespace ops = at::_ops;
+  return register_any<ops::mm, ops::addmm, ops::bmm, ops::baddbmm, ops::convolution,
+                      ops::convolution_backward, ops::_scaled_dot_product_flash_attention_for_cpu,
+                      ops::_scaled_dot_product_flash_attention_for_cpu_backward>(library, op);
+}
+
+}  // namespace account::torch

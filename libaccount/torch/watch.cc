@@ -1,0 +1,80 @@
+// Counting one call that has returned. The hot path from here on: no allocation, lock or Python.
+#include "torch/watch.h"
+
+#include "count/transcript.h"
+#include "count/uncounted.h"
+#include "tally/tally.h"
+#include "torch/category.h"
+#include "torch/phase.h"
+
+namespace account::torch {
+namespace {
+
+constexpr size_t kScalarTypes = static_cast<size_t>(c10::ScalarType::NumOptions);
+
+// By torch's names, never by its numbers: those may shift between versions.
+constexpr std::array<DType, kScalarTypes> make_dtypes() {
+  using T = c10::ScalarType;
+  constexpr std::pair<T, DType> kNames[] = {
+      {T::Double, DType::float64},
+      {T::Float, DType::float32},
+      {T::Half, DType::float16},
+      {T::BFloat16, DType::bfloat16},
+      {T::Float8_e4m3fn, DType::float8_e4m3fn},
+      {T::Float8_e5m2, DType::float8_e5m2},
+      {T::Float8_e4m3fnuz, DType::float8_e4m3fnuz},
+      {T::Float8_e5m2fnuz, DType::float8_e5m2fnuz},
+      {T::Float8_e8m0fnu, DType::float8_e8m0fnu},
+      {T::Float4_e2m1fn_x2, DType::float4_e2m1fn_x2},
+      {T::Int4, DType::int4},
+      {T::Char, DType::int8},
+      {T::QInt8, DType::int8},
+      {T::Byte, DType::uint8},
+      {T::QUInt8, DType::uint8},
+      {T::Short, DType::int16},
+      {T::Int, DType::int32},
+      {T::QInt32, DType::int32},
+      {T::Long, DType::int64},
+      {T::Bool, DType::bool_},
+      {T::ComplexHalf, DType::complex32},
+      {T::ComplexFloat, DType::complex64},
+      {T::ComplexDouble, DType::complex128},
+  };
+  std::array<DType, kScalarTypes> table{};  // DType::other
+  for (const auto& [type, dtype] : kNames) table[static_cast<size_t>(type)] = dtype;
+  return table;
+}
+constexpr auto kDTypes = make_dtypes();
+
+}  // namespace
+
+thread_local constinit ThreadState thread_state;
+
+const char* undense(c10::DispatchKeySet keys) noexcept {
+  if (is_dense(keys)) return nullptr;
+  return keys.has(c10::DispatchKey::NestedTensor) ? "nested tensor" : "sparse layout";
+}
+
+DType to_dtype(c10::ScalarType type) noexcept {
+  const auto index = static_cast<size_t>(type);
+  return index < kScalarTypes ? kDTypes[index] : DType::other;
+}
+
+void count_call(const WatchedOp& op, const count::Arguments& arguments, DType dtype) noexcept {
+  const count::Counted counted = op.row->formula(arguments);
+  if (counted.decline != count::Decline::none) [[unlikely]] {
+    return count::note_uncounted(op.row->op, count::name(counted.decline));
+  }
+  const tally::Key key{op.op_id, dtype, current_phase(thread_state), current_category()};
+  const Figures figures = count::for_phase(counted.figures, key.phase);
+  tally::add(key, figures);
+  if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {
+    count::record(*op.row, arguments, key, figures);
+  }
+}
+
+void decline_call(const WatchedOp& op, const char* reason) noexcept {
+  count::note_uncounted(op.row->op, reason);
+}
+
+}  // namespace account::torch

@@ -1,0 +1,97 @@
+// What a counting kernel does around one call. The kernels are in typed.h (fast, one C++ type an
+// op) and boxed.cc (any op); both use this.
+//
+// Note: [where we stand] The kernels are registered for the dispatch key BackendSelect, which every
+// thread has by default: below autograd, autocast, functorch and Python subclasses, right above
+// the device's kernel. So what arrives is what runs, once, in its executed shapes and type.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/DispatchKeySet.h>
+
+#include <array>
+#include <cstdint>
+
+#include "account/keys.h"
+#include "count/formula.h"
+
+namespace account::torch {
+
+// One op overload that is watched, resolved against the schema that the loaded torch has.
+struct WatchedOp {
+  static constexpr int kMaxSchemaArguments = 24;
+
+  const count::Row* row = nullptr;
+  uint16_t op_id = 0;  // tally::op_id(row->op)
+  int arguments = 0;   // of the row
+  int schema_arguments = 0;
+  int schema_returns = 0;
+  // Schema position -> index in the row's arguments, or -1 where the formula does not read it.
+  std::array<int8_t, kMaxSchemaArguments> index_of{};
+  int8_t output_index = -1;    // where the row wants the first output's sizes, or -1
+  int8_t dtype_position = -1;  // schema position of the row's dtype_from; -1: the first output
+};
+
+// The part of a thread's state that a kernel reads. Initial-exec: one instruction to reach.
+struct ThreadState {
+  static constexpr int kNoOptimizer = -2;
+
+  int depth = 0;  // watched ops on this thread's stack
+  // The graph task (-1: none) in which an optimizer's step began that has not ended.
+  int optimizer_task = kNoOptimizer;
+  bool canary = false;  // the self-test is calling
+  bool canary_seen = false;
+};
+extern thread_local constinit ThreadState thread_state __attribute__((tls_model("initial-exec")));
+
+// Where a redispatch from our kernels goes: to whatever lies below BackendSelect.
+inline c10::DispatchKeySet below_us(c10::DispatchKeySet keys) {
+  return keys &
+         c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, c10::DispatchKey::BackendSelect);
+}
+
+// Held for the length of one watched call. Only the outermost watched op of a thread counts: some
+// ops are made of others that are watched too (_grouped_mm calls mm.out). Calls on meta tensors
+// (FakeTensor, tracing, shape inference) do no arithmetic and are let through untouched.
+class Watch {
+ public:
+  explicit Watch(c10::DispatchKeySet keys)
+      : state_(thread_state), meta_(keys.has_backend(c10::BackendComponent::MetaBit)) {
+    if (meta_) return;
+    outermost_ = state_.depth++ == 0;
+    if (state_.canary) [[unlikely]] {
+      state_.canary_seen = true;
+      outermost_ = false;
+    }
+  }
+  ~Watch() {
+    if (!meta_) --state_.depth;
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  bool counts() const { return outermost_; }
+
+ private:
+  ThreadState& state_;
+  bool meta_;
+  bool outermost_ = false;
+};
+
+// Why this call cannot be counted by shapes, seen from its dispatch keys; nullptr if it can.
+const char* undense(c10::DispatchKeySet keys) noexcept;
+inline bool is_dense(c10::DispatchKeySet keys) {
+  constexpr c10::DispatchKeySet kUndense(
+      {c10::DispatchKey::Sparse, c10::DispatchKey::SparseCsr, c10::DispatchKey::NestedTensor});
+  return (keys & kUndense).raw_repr() == 0;
+}
+
+// torch's scalar type in our words.
+DType to_dtype(c10::ScalarType type) noexcept;
+
+// Counts a call that has returned: formula, tally and, while a step is being recorded, transcript.
+void count_call(const WatchedOp& op, const count::Arguments& arguments, DType dtype) noexcept;
+// Lists a call that could not be counted.
+void decline_call(const WatchedOp& op, const char* reason) noexcept;
+
+}  // namespace account::torch
