@@ -25,14 +25,15 @@ namespace account {
 class Exchange;
 
 // Each field left empty is taken from the environment (set by `account run`), else from its
-// default; docs/reference.md has the table.
+// default; docs/reference.md has the table. (The braces let a caller name some of the fields
+// without a warning about the others.)
 struct RunOptions {
-  std::string model;                  // name of the model being trained, for people
-  std::string dir;                    // where runs are kept; default "account"
-  std::string run;                    // run id; an existing one resumes
-  std::vector<std::string> policies;  // ids to judge by while running
-  std::string authority;              // "PATH[#sha256 of the first root]"
-  std::string framework;              // e.g. "torch 2.13.0", for the ledger
+  std::string model{};                  // name of the model being trained, for people
+  std::string dir{};                    // where runs are kept; default "account"
+  std::string run{};                    // run id; an existing one resumes
+  std::vector<std::string> policies{};  // ids to judge by while running
+  std::string authority{};              // "PATH[#sha256 of the first root]"
+  std::string framework{};              // e.g. "torch 2.13.0", for the ledger
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at

@@ -1,0 +1,63 @@
+// Hosting a keeper in this process.
+#include "cli/host.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdlib>
+
+#include "cli/output.h"
+
+namespace account::cli {
+
+void add_host_options(CLI::App& verb, HostWords& words) {
+  verb.add_option("--dir", words.dir, "Where runs are kept (ACCOUNT_DIR; default account)");
+  verb.add_option("--run", words.run, "Run id; an existing one resumes (ACCOUNT_RUN)");
+  verb.add_option("--model", words.model, "Name of the model, for people (ACCOUNT_MODEL)");
+  verb.add_option("--policy", words.policies, "Policy to judge by while running; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb.add_option("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
+  verb.add_flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
+}
+
+Result<Settings> settings_from(const HostWords& words, const Environment& environment) {
+  RunOptions options;
+  options.dir = words.dir;
+  options.run = words.run;
+  options.model = words.model;
+  options.policies = words.policies;
+  ACCOUNT_ASSIGN_OR_RETURN(Settings settings, make_settings(options, [&](const char* name) {
+                             if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
+                               return std::optional<std::string>(words.node);
+                             }
+                             return environment(name);
+                           }));
+  settings.quiet = settings.quiet || words.quiet;
+  return settings;
+}
+
+Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
+                                             const Environment& environment) {
+  keeper::KeeperOptions options;
+  options.place = settings.place;
+  options.model = settings.model;
+  options.policies = settings.policies;
+  options.quiet = settings.quiet;
+  if (const auto text = environment("ACCOUNT_SEAL_SECONDS")) {
+    char* end = nullptr;
+    const double seconds = std::strtod(text->c_str(), &end);
+    if (*end != '\0' || !std::isfinite(seconds) || seconds < 0.1 || seconds > 3600) {
+      return Status(Code::invalid_argument,
+                    "ACCOUNT_SEAL_SECONDS is '" + *text + "', which is no time",
+                    "give 0.1 to 3600 seconds, or unset it");
+    }
+    options.seal_ns = static_cast<int64_t>(seconds * 1e9);
+  }
+  return options;
+}
+
+keeper::Surroundings real_surroundings() {
+  return {FileSystem::real(), Clock::real(), &say, nullptr};
+}
+
+}  // namespace account::cli

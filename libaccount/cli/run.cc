@@ -1,0 +1,215 @@
+// `account run -- CMD...`: hosts the keeper while a command runs, and is that command to its
+// caller: same process group, same signals, same exit code.
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "base/files.h"
+#include "cli/host.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+
+namespace account::cli {
+namespace {
+
+constexpr int kNotFound = 127, kNotStarted = 126;  // as shells say it
+constexpr int kForwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+bool is_program(const std::string& path) {
+  struct stat facts{};
+  return stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode) &&
+         access(path.c_str(), X_OK) == 0;
+}
+
+// Looked for before the ledger is opened, so that a misspelt command leaves no run behind.
+bool command_exists(const std::string& command) {
+  if (command.find('/') != std::string::npos) return is_program(command);
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
+  while (true) {
+    const size_t colon = rest.find(':');
+    const std::string_view folder = rest.substr(0, colon);
+    if (is_program(join_path(folder.empty() ? "." : folder, command))) return true;
+    if (colon == std::string_view::npos) return false;
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+void set(const char* name, const std::string& value) {
+  if (!value.empty()) setenv(name, value.c_str(), 1);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+// What the command's processes learn: that they count, where, and who keeps it.
+void set_environment(const Settings& settings) {
+  set("ACCOUNT", "on");
+  set("ACCOUNT_KEEPER", std::to_string(getpid()));
+  set("ACCOUNT_RUN", settings.place.run);
+  set("ACCOUNT_DIR", settings.place.dir);
+  set("ACCOUNT_NODE", settings.node_name);
+  set("ACCOUNT_MODEL", settings.model);
+  set("ACCOUNT_POLICIES", joined(settings.policies));
+  set("ACCOUNT_BIN", absolute_path("/proc/self/exe"));
+  if (settings.quiet) set("ACCOUNT_QUIET", "1");
+}
+
+sigset_t watched_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : kForwarded) sigaddset(&signals, signal);
+  sigaddset(&signals, SIGCHLD);
+  return signals;
+}
+
+class Command {
+ public:
+  // Blocks the watched signals; call before any thread exists, so that all inherit the mask.
+  Command() : watched_(watched_signals()) {
+    sigprocmask(SIG_BLOCK, &watched_, &before_);
+    signals_ = signalfd(-1, &watched_, SFD_CLOEXEC | SFD_NONBLOCK);
+    signal(SIGPIPE, SIG_IGN);  // a closed stderr must not end the account
+    signal(SIGXFSZ, SIG_IGN);  // a file size limit is a disk that is full
+  }
+  ~Command() { close(signals_); }
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
+
+  // 0, or the errno.
+  int start(std::vector<std::string> words) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t ignored;
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE);
+    sigaddset(&ignored, SIGXFSZ);
+    posix_spawnattr_setsigdefault(&attributes, &ignored);
+    posix_spawnattr_setsigmask(&attributes, &before_);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    const int error =
+        posix_spawnp(&pid_, arguments[0], nullptr, &attributes, arguments.data(), environ);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+  }
+
+  // Sleeps for one turn, or until a signal; forwards it. The exit code once the command is over.
+  std::optional<int> wait_a_turn() {
+    pollfd wait{signals_, POLLIN, 0};
+    constexpr int kTurnMilliseconds = keeper::Keeper::kTurnNs / 1'000'000;
+    poll(&wait, 1, kTurnMilliseconds);
+    signalfd_siginfo signal;
+    while (read(signals_, &signal, sizeof(signal)) == sizeof(signal)) forward(signal);
+    int state = 0;
+    if (exit_.has_value() || waitpid(pid_, &state, WNOHANG) != pid_) return exit_;
+    exit_ = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+    return exit_;
+  }
+
+ private:
+  void forward(const signalfd_siginfo& signal) const {
+    // The terminal sent its own to the whole process group already.
+    const bool from_terminal = signal.ssi_code == SI_KERNEL;
+    if (signal.ssi_signo == SIGCHLD || from_terminal || exit_.has_value()) return;
+    kill(pid_, static_cast<int>(signal.ssi_signo));
+  }
+
+  sigset_t watched_, before_{};
+  int signals_ = -1;
+  pid_t pid_ = -1;
+  std::optional<int> exit_;
+};
+
+int not_started(const std::string& command, int error) {
+  say("account: run: the command '" + command + "' cannot be started: " + std::strerror(error));
+  return error == ENOENT ? kNotFound : kNotStarted;
+}
+
+// ACCOUNT=off: as if this program were not there.
+int become(std::vector<std::string> words) {
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execvp(arguments[0], arguments.data());
+  return not_started(words[0], errno);
+}
+
+// Turns the keeper until the command has ended.
+int accompany(Command& command, keeper::Keeper* keeper) {
+  std::optional<int> code;
+  while (!code.has_value()) {
+    if (keeper != nullptr) keeper->turn();
+    code = command.wait_a_turn();
+  }
+  return *code;
+}
+
+void finish(keeper::Keeper& keeper, int exit_code) {
+  keeper.host_ended(exit_code);
+  constexpr useconds_t kShortTurn = 20'000;  // somebody waits for this
+  while (keeper.turn()) usleep(kShortTurn);
+}
+
+int run(const HostWords& words, const std::vector<std::string>& words_of_command) {
+  if (words_of_command.empty()) {
+    return fail("run", {Code::invalid_argument, "there is no command",
+                        "give one after '--', as in `account run -- torchrun train.py`"});
+  }
+  const auto settings = settings_from(words, process_environment());
+  if (!settings.ok()) return fail("run", settings.status());
+  if (settings->off) return become(words_of_command);
+  if (!command_exists(words_of_command[0])) return not_started(words_of_command[0], ENOENT);
+  auto options = keeper_options(*settings, process_environment());
+  if (!options.ok()) return fail("run", options.status());
+  options->hosted = true;
+
+  Command command;
+  const keeper::Surroundings surroundings = real_surroundings();
+  auto opened = keeper::Keeper::open(*options, surroundings);
+  std::unique_ptr<keeper::Keeper> keeper;  // none where another one of this node serves the run
+  if (opened.ok()) {
+    keeper = std::move(opened).value();
+  } else if (opened.status().code() != Code::unavailable ||
+             !keeper::keeper_lives(surroundings.files, options->place)) {
+    return fail("run", opened.status());
+  }
+  set_environment(*settings);
+  const int error = command.start(words_of_command);
+  const int code =
+      error != 0 ? not_started(words_of_command[0], error) : accompany(command, keeper.get());
+  if (keeper != nullptr) finish(*keeper, code);
+  return code;
+}
+
+}  // namespace
+
+void add_run(CLI::App& program, Act& act, const std::vector<std::string>& command) {
+  CLI::App* verb = program.add_subcommand("run", "Counts what a command trains, and seals it");
+  auto words = std::make_shared<HostWords>();
+  add_host_options(*verb, *words);
+  verb->footer(
+      "The command stands after '--'; account exits with its exit code. Once a node under a\n"
+      "scheduler: srun account run -- torchrun ... ACCOUNT=off runs the command alone.\n\n"
+      "Example:\n"
+      "  account run --model acme/chat-7b -- torchrun --nproc-per-node 2 train.py");
+  verb->callback(
+      [&act, words, command] { act = [words, command] { return run(*words, command); }; });
+}
+
+}  // namespace account::cli

@@ -1,0 +1,163 @@
+// The walk over the nodes of a job.
+#include "keeper/job_totals.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "base/json.h"
+
+namespace account::keeper {
+namespace {
+
+constexpr auto kRoundPause = std::chrono::seconds(2);
+constexpr int64_t kFormat = 1;
+
+// A round asks at most this often: a world of silent ranks must not keep the courier busy.
+constexpr int kQuestionsPerRound = 256;
+
+Result<Operations> parse_operations(const Json& rows) {
+  Operations operations;
+  for (const auto& [key, value] : rows.members()) {
+    const size_t slash = key.find('/');
+    const auto category = category_from_name(std::string_view(key).substr(0, slash));
+    const auto phase = slash == std::string::npos
+                           ? std::nullopt
+                           : phase_from_name(std::string_view(key).substr(slash + 1));
+    if (!category || !phase || value.kind() != Json::Kind::string) {
+      return Status(Code::corrupt, "a node's total has an unknown row '" + key + "'");
+    }
+    ACCOUNT_ASSIGN_OR_RETURN(const OpCount count, OpCount::from_decimal(value.as_string()));
+    operations[{*category, *phase}] = count;
+  }
+  return operations;
+}
+
+}  // namespace
+
+OpCount sum(const Operations& operations) {
+  OpCount total;
+  for (const auto& [key, count] : operations) total = saturating_add(total, count);
+  return total;
+}
+
+void add_to(Operations& total, const Operations& more) {
+  for (const auto& [key, count] : more) total[key] = saturating_add(total[key], count);
+}
+
+std::string to_blob(const NodeTotal& total) {
+  Json ranks = Json::array();
+  for (const int rank : total.ranks) ranks.push(rank);
+  Json rows = Json::object();
+  for (const auto& [key, count] : total.operations) {
+    rows.set(std::string(name(key.first)) + "/" + std::string(name(key.second)), count);
+  }
+  return Json::object({{"format", kFormat},
+                       {"node", total.node},
+                       {"ranks", ranks},
+                       {"world_size", total.world_size},
+                       {"steps", total.steps},
+                       {"operations", rows}})
+      .dump();
+}
+
+Result<NodeTotal> parse_total(std::string_view blob) {
+  ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(blob, Exchange::kMaxBlobBytes));
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t format, json.get_integer("format"));
+  if (format != kFormat) return Status(Code::corrupt, "a node's total is of an unknown format");
+  NodeTotal total;
+  ACCOUNT_ASSIGN_OR_RETURN(total.node, json.get_string("node"));
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t world, json.get_integer("world_size"));
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t steps, json.get_integer("steps"));
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* ranks, json.get_array("ranks"));
+  for (const Json& rank : ranks->items()) {
+    if (rank.kind() != Json::Kind::integer || rank.as_integer() < 0 || rank.as_integer() >= world) {
+      return Status(Code::corrupt, "a node's total lists a rank outside its world");
+    }
+    total.ranks.push_back(static_cast<int>(rank.as_integer()));
+  }
+  if (steps < 0) return Status(Code::corrupt, "a node's total has a negative number of steps");
+  total.world_size = static_cast<int>(world);
+  total.steps = static_cast<uint64_t>(steps);
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* rows, json.get_object("operations"));
+  ACCOUNT_ASSIGN_OR_RETURN(total.operations, parse_operations(*rows));
+  return total;
+}
+
+JobTotals::~JobTotals() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void JobTotals::set_own(const NodeTotal& own) {
+  const std::lock_guard lock(mutex_);
+  own_ = own;
+}
+
+void JobTotals::start() { thread_ = std::thread(&JobTotals::loop, this); }
+
+void JobTotals::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    lock.unlock();
+    round();
+    lock.lock();
+    wake_.wait_for(lock, kRoundPause, [this] { return stop_; });
+  }
+}
+
+void JobTotals::round() {
+  NodeTotal own;
+  {
+    const std::lock_guard lock(mutex_);
+    own = own_;
+  }
+  // Alone in the world, or not begun yet: there is nobody to ask.
+  if (own.ranks.empty() || static_cast<int>(own.ranks.size()) >= own.world_size) return;
+  const bool posted =
+      exchange_.post("total/" + std::to_string(own.ranks.front()), to_blob(own)).ok();
+  std::set<int> covered(own.ranks.begin(), own.ranks.end());
+  std::map<std::string, NodeTotal> heard;
+  std::vector<int> silent;
+  int questions = 0;
+  for (int rank = 0; posted && rank < own.world_size && questions < kQuestionsPerRound; ++rank) {
+    if (covered.contains(rank)) continue;
+    ++questions;
+    const auto blobs = exchange_.collect("total", {std::to_string(rank)}, clock_.monotonic_ns());
+    if (!blobs.ok()) break;  // the road is blocked: what was heard before stays
+    std::optional<NodeTotal> total;
+    if (blobs->size() == 1 && blobs->front().has_value()) {
+      auto parsed = parse_total(*blobs->front());
+      if (parsed.ok()) total = std::move(parsed).value();
+    }
+    // A blob of an earlier, smaller or larger world says nothing about who holds a rank now.
+    const bool fits =
+        total && total->node != own.node && total->world_size == own.world_size &&
+        std::find(total->ranks.begin(), total->ranks.end(), rank) != total->ranks.end();
+    if (!fits) {
+      silent.push_back(rank);
+      continue;
+    }
+    covered.insert(total->ranks.begin(), total->ranks.end());
+    heard[total->node] = std::move(*total);
+  }
+  const std::lock_guard lock(mutex_);
+  for (auto& [node, total] : heard) others_[node] = std::move(total);
+  silent_ = std::move(silent);
+  reached_ = posted;
+}
+
+JobTotals::View JobTotals::view() const {
+  const std::lock_guard lock(mutex_);
+  View view;
+  for (const auto& [node, total] : others_) view.others.push_back(total);
+  view.silent_ranks = silent_;
+  view.reached = reached_;
+  return view;
+}
+
+}  // namespace account::keeper

@@ -1,0 +1,173 @@
+// Keeper: the loop that turns the tallies of one node's ranks into its ledger.
+//
+// It finds the pages of a run on this node, accepts them, reads them, seals what they hold, judges
+// the live total, says so, and watches which ranks live. It never touches training: a rank that
+// hangs, dies or writes nonsense costs a line in the ledger, a full disk costs nothing once there
+// is room again (counters are cumulative), and a keeper that dies is followed by another that
+// takes up the same pages and the same ledger.
+//
+// One keeper a place, by a lock in the page folder. Hosted by `account run`, by the process that
+// Run::start() makes (`account keeper`), or in a thread of a C++ program: whoever hosts it calls
+// turn() every kTurnNs until it says that it is over. Not thread-safe; it owns one thread, for the
+// exchange with other nodes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/exchange.h"
+#include "base/files.h"
+#include "keeper/job_totals.h"
+#include "keeper/judge.h"
+#include "keeper/live_status.h"
+#include "keeper/mailbox_exchange.h"
+#include "keeper/place.h"
+#include "keeper/voice.h"
+#include "keeper/watch.h"
+#include "ledger/ledger.h"
+
+namespace account::keeper {
+
+struct KeeperOptions {
+  Place place;
+  std::string model;
+  std::vector<std::string> policies;  // ids or files; empty: all that are built in
+  bool quiet = false;
+  int64_t seal_ns = 0;  // pause between seals; 0: a minute in the first hour, then ten
+  // Hosted: the host says when the job is over (host_ended). Else the keeper is over once its last
+  // rank is, or when none came.
+  bool hosted = false;
+};
+
+// What a keeper touches of the world, so that tests own it. All must outlive the keeper.
+struct Surroundings {
+  FileSystem& files;
+  const Clock& clock;
+  Say say;                       // one line at a time, without '\n'
+  Exchange* exchange = nullptr;  // nullptr: through the ranks' mailboxes
+};
+
+class Keeper {
+ public:
+  static constexpr int64_t kTurnNs = 100'000'000;
+
+  // Takes the lock and opens the ledger, whose opening line is on disk then. unavailable: another
+  // keeper has the place; else what is wrong with the directory, the ledger or the policies.
+  static Result<std::unique_ptr<Keeper>> open(const KeeperOptions& options,
+                                              const Surroundings& surroundings);
+  ~Keeper();
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  // Does what is due. False once the keeper is over: everything that can be sealed is.
+  bool turn();
+
+  // The host's command has ended, with this exit code. The keeper waits a little for ranks that
+  // are still on their way out, closes the ledger and is over.
+  void host_ended(int exit_code);
+  // Seals at the next turn (a signal that says that the machine goes down).
+  void seal_now() { want_seal(ledger::SealReason::time); }
+
+  const LiveStatus& status() const { return status_; }
+
+ private:
+  Keeper(const KeeperOptions& options, const Surroundings& surroundings);
+  Status take_place();
+  Status load_policies();
+  Status open_ledger();
+
+  // scan.cc: pages come and go
+  void scan();
+  void consider(const std::string& path, bool in_first_folder);
+  void accept(Watch watch, bool in_first_folder);
+  void refuse(Watch& watch, const Status& why);
+  void settle_lost_pages();
+  void observe(Watch& watch);
+  void take_mail(Watch& watch);
+  void note_missing_ranks();
+
+  // seal.cc
+  void want_seal(ledger::SealReason reason);
+  bool seal_due(ledger::SealReason& reason) const;
+  Status try_seal(ledger::SealReason reason);
+  void queue_lines();
+  void commit_seal();
+  void schedule_seal();
+  void ask_for_transcript(Watch& watch);
+  // Lines that are written once: kept until a seal holds them.
+  void later(std::function<void(ledger::Writer&)> line);
+
+  // keeper.cc
+  void beat();
+  void refresh_status();
+  void show(const NodeTotal& own, int64_t now);
+  void refresh_rate(int64_t now);
+  bool over();
+  bool finish(bool closing);
+  void queue_end(bool closing);
+
+  const KeeperOptions options_;
+  const Surroundings world_;
+  std::vector<std::string> folders_;  // where pages may lie, best first
+  std::string lock_folder_;
+  std::unique_ptr<FileLock> lock_;
+  Judge judge_;
+  Voice voice_;
+  std::unique_ptr<ledger::Writer> writer_;
+
+  // Incarnations that earlier sessions wrote, by id, until the first scan has settled them.
+  std::map<std::string, ledger::Incarnation> prior_;
+  std::map<std::string, Watch> watches_;   // by path of the page
+  std::set<std::string> ignored_;          // pages that were refused or do not parse
+  Operations settled_;                     // of incarnations that are over and sealed
+  std::map<int, uint64_t> settled_steps_;  // by rank
+  // Local ranks seen, and when the first came, by restart count.
+  struct Generation {
+    std::set<int> local_ranks;
+    int local_world_size = 0;
+    int64_t began_unix_ns = 0;
+  };
+  std::map<uint32_t, Generation> generations_;
+  std::set<uint32_t> generations_judged_;
+
+  std::vector<std::function<void(ledger::Writer&)>> pending_;
+  bool seal_wanted_ = false;
+  ledger::SealReason seal_reason_ = ledger::SealReason::time;
+  bool writer_failed_ = false;
+  int64_t began_ns_ = 0;
+  int64_t next_seal_ns_ = 0, next_retry_ns_ = 0, next_whole_ns_ = 0;
+  int64_t next_beat_ns_ = 0, next_status_ns_ = 0;
+
+  std::optional<int> host_exit_;
+  int64_t idle_since_ns_ = 0;  // since when there is nothing left to watch
+  int64_t ending_since_ns_ = 0;
+  bool seen_any_ = false, any_died_ = false, end_queued_ = false;
+  bool is_over_ = false;
+
+  struct Sample {
+    int64_t monotonic_ns;
+    OpCount operations;
+  };
+  std::deque<Sample> samples_;
+  LiveStatus status_;
+  std::unique_ptr<MailboxExchange> mailbox_;
+  std::unique_ptr<JobTotals> totals_;
+};
+
+// What a process does that was to be the keeper and cannot: tells every rank that waits why.
+// Returns how many there were.
+int refuse_waiting_pages(FileSystem& files, const Place& place, const Status& why);
+
+// Whether some process is the keeper of this place.
+bool keeper_lives(FileSystem& files, const Place& place);
+
+}  // namespace account::keeper

@@ -1,0 +1,199 @@
+// Keeper: pages come and go.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "count/transcript.h"
+#include "keeper/device_rate.h"
+#include "keeper/keeper.h"
+#include "keeper/page_words.h"
+
+namespace account::keeper {
+namespace {
+
+// What a process says of itself is cut to this, so that ledger lines stay small.
+constexpr size_t kLongestSentence = tally::kMaxEventBytes;
+
+bool is_page(std::string_view name) { return name.ends_with(kPageSuffix); }
+
+// What a process posted as an event: JSON of ours as it is, anything else as a sentence.
+Json body_of(std::string_view text, std::string_view kind) {
+  const std::string_view kept = text.substr(0, kLongestSentence);
+  auto parsed = Json::parse(kept, kLongestSentence);
+  Json body = parsed.ok() && parsed->kind() == Json::Kind::object
+                  ? std::move(parsed).value()
+                  : Json::object({{"detail", std::string(kept)}});
+  if (body.find("kind") == nullptr) body.set("kind", kind);
+  return body;
+}
+
+}  // namespace
+
+void Keeper::scan() {
+  for (const std::string& folder : folders_) {
+    const auto names = world_.files.list(folder);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      if (!is_page(name)) continue;
+      const std::string path = join_path(folder, name);
+      if (watches_.contains(path) || ignored_.contains(path)) continue;
+      consider(path, folder == folders_.front());
+    }
+  }
+  if (!prior_.empty()) settle_lost_pages();
+}
+
+void Keeper::consider(const std::string& path, bool in_first_folder) {
+  auto watch = open_watch(path);
+  if (!watch.ok()) {
+    ignored_.insert(path);
+    later([fault = std::string(watch.status().fault())](ledger::Writer& writer) {
+      writer.gap(Json::object({{"kind", "page_unreadable"}, {"detail", fault}}));
+    });
+    voice_.trouble("a process of this run cannot be counted: " + watch.status().to_string());
+    return;
+  }
+  const auto prior = prior_.find(watch->line.id);
+  const bool written = prior != prior_.end() && !prior->second.ended.empty();
+  if (written || acceptance(watch->page->layout()) == Acceptance::closed) {
+    // The keeper before this one sealed the last of it and died before it could clear up.
+    set_acceptance(watch->page->layout(), Acceptance::closed);
+    (void)watch->page->remove_file().ok();
+    return;
+  }
+  for (const std::string& id : watch->policies) {
+    if (Status status = judge_.add(id); !status.ok()) return refuse(*watch, status);
+  }
+  accept(std::move(watch).value(), in_first_folder);
+}
+
+void Keeper::accept(Watch watch, bool in_first_folder) {
+  watch.seen_unix_ns = world_.clock.unix_ns();
+  if (const auto prior = prior_.find(watch.line.id); prior != prior_.end()) {
+    watch.steps_written = prior->second.steps_closed;
+    prior_.erase(prior);
+  }
+  if (!in_first_folder) {
+    later([rank = watch.line.rank](ledger::Writer& writer) {
+      writer.event("note", Json::object({{"kind", "page_on_disk"}, {"rank", rank}}));
+    });
+  }
+  if (!watch.is_child()) {
+    Generation& generation = generations_[watch.line.restart_count];
+    if (generation.began_unix_ns == 0) generation.began_unix_ns = watch.seen_unix_ns;
+    generation.local_ranks.insert(watch.line.local_rank);
+    generation.local_world_size = std::max(generation.local_world_size, watch.local_world_size);
+  }
+  if (watch.line.model.empty()) watch.line.model = options_.model;
+  if (status_.model.empty()) status_.model = watch.line.model;
+  tally::Control& control = watch.page->layout().control;
+  control.keeper_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
+  control.keeper_beat_ns.store(static_cast<uint64_t>(world_.clock.monotonic_ns()),
+                               std::memory_order_relaxed);
+  set_acceptance(watch.page->layout(), Acceptance::accepted);
+  seen_any_ = true;
+  // So that a verification of the running job already lists this rank.
+  want_seal(ledger::SealReason::start);
+  const std::string path = watch.page->path();
+  watches_.emplace(path, std::move(watch));
+}
+
+// The rank itself reports the reason, as the status of its start().
+void Keeper::refuse(Watch& watch, const Status& why) {
+  ignored_.insert(watch.page->path());
+  write_reason(watch.page->layout(), why);
+  set_acceptance(watch.page->layout(), Acceptance::refused);
+}
+
+// An incarnation that an earlier session left open and whose page is gone: the machine was
+// restarted. What it counted after its last seal is lost, and the ledger says so.
+void Keeper::settle_lost_pages() {
+  for (const auto& [id, prior] : prior_) {
+    add_to(settled_, operations_of(prior.rows));
+    settled_steps_[prior.line.rank] += prior.steps_closed;
+    if (!prior.ended.empty()) continue;
+    later([line = prior.line](ledger::Writer& writer) {
+      const int number = writer.incarnation(line);
+      writer.gap(Json::object({{"kind", "page_lost"},
+                               {"incarnation", number},
+                               {"rank", line.rank},
+                               {"detail", "its tally was gone when the next keeper came"}}));
+      writer.ended(number, "lost");
+    });
+  }
+  prior_.clear();
+}
+
+void Keeper::observe(Watch& watch) {
+  take_mail(watch);
+  const bool had_ended = !watch.ended.empty();
+  observe_end(watch);
+  if (had_ended || watch.ended.empty()) return;
+  take_mail(watch);  // what it said last
+  if (watch.ended == "died") {
+    any_died_ = true;
+    voice_.remark("rank " + std::to_string(watch.line.rank) + " died after " +
+                  std::to_string(watch.counters.steps_closed) +
+                  " steps; all that it counted is kept");
+  }
+}
+
+void Keeper::take_mail(Watch& watch) {
+  uint64_t dropped = 0;
+  for (const tally::Event& event : watch.page->take_events(dropped)) {
+    const bool is_gap = event.kind == tally::EventKind::gap;
+    const std::string_view kind = event.kind == tally::EventKind::op_named ? "uncounted"
+                                  : event.kind == tally::EventKind::saved  ? "saved"
+                                  : event.kind == tally::EventKind::export_refused
+                                      ? "export_refused"
+                                      : "reported";
+    later([is_gap, line = watch.line, body = body_of(event.text, kind)](ledger::Writer& writer) {
+      Json whole = body;
+      whole.set("incarnation", writer.incarnation(line));
+      is_gap ? writer.gap(whole) : writer.event("note", whole);
+    });
+    if (event.kind == tally::EventKind::saved) want_seal(ledger::SealReason::save);
+  }
+  if (dropped > 0) {
+    later([dropped, line = watch.line](ledger::Writer& writer) {
+      writer.gap(Json::object({{"kind", "events_dropped"},
+                               {"incarnation", writer.incarnation(line)},
+                               {"count", dropped},
+                               {"detail", "a rank told more than its ring holds"}}));
+    });
+  }
+  count::Transcript transcript;
+  if (!count::take(*watch.page, transcript)) return;
+  later([line = watch.line, transcript](ledger::Writer& writer) {
+    writer.transcript(writer.incarnation(line), transcript.step, transcript.not_kept,
+                      transcript.lines);
+  });
+}
+
+// Local ranks that their siblings knew of and that never opened a page. Judged once a generation:
+// when the next one begins, or at the end.
+void Keeper::note_missing_ranks() {
+  for (const auto& [restart, generation] : generations_) {
+    const bool last = restart == generations_.rbegin()->first;
+    if ((last && !ending_since_ns_) || !generations_judged_.insert(restart).second) continue;
+    const int64_t now = world_.clock.unix_ns();
+    for (int local = 0; local < generation.local_world_size; ++local) {
+      if (generation.local_ranks.contains(local)) continue;
+      const OpCount bound = bound_for(now - generation.began_unix_ns);
+      later([=, restart = restart, from = generation.began_unix_ns](ledger::Writer& writer) {
+        writer.gap(Json::object({{"kind", "missing_rank"},
+                                 {"local_rank", local},
+                                 {"restart_count", static_cast<int64_t>(restart)},
+                                 {"from_unix_ns", OpCount(static_cast<uint64_t>(from))},
+                                 {"to_unix_ns", OpCount(static_cast<uint64_t>(now))},
+                                 {"bound_operations", bound},
+                                 {"detail", "a rank of this node never opened an account"}}));
+      });
+      voice_.trouble("local rank " + std::to_string(local) + " was never counted; its bound of " +
+                     bound.to_short() + " operations goes into the upper figure");
+    }
+  }
+}
+
+}  // namespace account::keeper

@@ -1,0 +1,131 @@
+// Reading one page.
+#include "keeper/watch.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/json.h"
+
+namespace account::keeper {
+namespace {
+
+bool all_zero(const uint8_t (&bytes)[16]) {
+  return std::all_of(std::begin(bytes), std::end(bytes), [](uint8_t byte) { return byte == 0; });
+}
+
+std::string hex_of(const uint8_t (&bytes)[16]) {
+  return to_hex(std::string_view(reinterpret_cast<const char*>(bytes), sizeof(bytes)));
+}
+
+// The declaration is JSON of our own making, but from another process: every member is optional.
+Status read_declaration(const tally::Header& header, Watch& watch) {
+  const size_t size = std::min<size_t>(header.declaration_bytes, tally::kDeclarationBytes);
+  if (size == 0) return Status();
+  ACCOUNT_ASSIGN_OR_RETURN(const Json json,
+                           Json::parse({header.declaration, size}, tally::kDeclarationBytes));
+  if (json.find("model") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(watch.line.model, json.get_string("model"));
+  }
+  if (json.find("framework") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(watch.line.framework, json.get_string("framework"));
+  }
+  if (json.find("policies") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* policies, json.get_array("policies"));
+    for (const Json& policy : policies->items()) watch.policies.push_back(policy.as_string());
+  }
+  return Status();
+}
+
+}  // namespace
+
+uint64_t Watch::calls() const {
+  uint64_t calls = 0;
+  for (const auto& row : counters.rows) calls += row.calls;
+  return calls;
+}
+
+Operations Watch::operations() const {
+  Operations operations;
+  for (const auto& row : counters.rows) {
+    OpCount& cell = operations[{row.category, row.phase}];
+    cell = saturating_add(cell, row.figures.executed);
+  }
+  return operations;
+}
+
+Result<Watch> open_watch(const std::string& path) {
+  ACCOUNT_ASSIGN_OR_RETURN(std::unique_ptr<tally::PageView> page, tally::PageView::open(path));
+  Watch watch;
+  watch.page = std::move(page);
+  const tally::Header& header = watch.header();
+  watch.line.id = watch.page->incarnation();
+  watch.line.rank = header.rank;
+  watch.line.world_size = header.world_size;
+  watch.line.local_rank = header.local_rank;
+  watch.line.restart_count = header.restart_count;
+  if (!all_zero(header.parent)) watch.line.parent = hex_of(header.parent);
+  watch.local_world_size = header.local_world_size;
+  if (Status status = read_declaration(header, watch); !status.ok()) {
+    return status.with_context("what the process said of itself in " + path);
+  }
+  return watch;
+}
+
+void read_counters(Watch& watch) {
+  // Steps first: a step that closes in between is in the counters already, never the other way.
+  const tally::PageView::Steps closed = watch.page->take_steps();
+  if (closed.missed > 0) {
+    if (watch.last_step >= watch.steps_written) {
+      watch.steps.add_missed(watch.last_step + 1, closed.missed, closed.missed_executed);
+    }
+    watch.last_step += closed.missed;
+  }
+  for (const auto& step : closed.steps) {
+    if (step.number > watch.steps_written) watch.steps.add(step.number, step.executed);
+    watch.last_step = step.number;
+  }
+  watch.counters = watch.page->read();
+  watch.counters.steps_closed = std::max(watch.last_step, watch.steps_written);
+}
+
+void observe_end(Watch& watch) {
+  if (!watch.ended.empty()) return;
+  const bool alive = watch.page->alive();
+  const auto& edge = watch.page->layout().edge;
+  const auto state = static_cast<tally::RankState>(edge.state.load(std::memory_order_acquire));
+  if (state == tally::RankState::finished) {
+    watch.ended = "finished";
+  } else if (state == tally::RankState::stopped) {
+    watch.ended = "stopped";
+  } else if (!alive) {
+    // Children are forked for a while and leave without a word; only a rank is missed.
+    watch.ended = watch.is_child() ? "exited" : "died";
+  } else {
+    return;
+  }
+  read_counters(watch);
+}
+
+ledger::CounterLine counter_line(const Watch& watch, int number, bool with_ops) {
+  ledger::CounterLine line;
+  line.incarnation = number;
+  line.steps_closed = watch.counters.steps_closed;
+  line.with_ops = with_ops;
+  line.steps = watch.steps.runs();
+  line.rows.reserve(watch.counters.rows.size());
+  for (const auto& row : watch.counters.rows) {
+    line.rows.push_back({row.category, row.phase, row.dtype, row.op, row.calls, row.figures});
+  }
+  return line;
+}
+
+Operations operations_of(const std::vector<ledger::CountRow>& rows) {
+  Operations operations;
+  for (const auto& row : rows) {
+    OpCount& cell = operations[{row.category, row.phase}];
+    cell = saturating_add(cell, row.figures.executed);
+  }
+  return operations;
+}
+
+}  // namespace account::keeper

@@ -1,0 +1,184 @@
+// Run: opens this process's incarnation, closes its steps, ends it.
+#include "account/run.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "count/transcript.h"
+#include "keeper/keeper.h"
+#include "keeper/page_words.h"
+#include "run/attendant.h"
+#include "run/launch.h"
+#include "run/settings.h"
+#include "tally/tally.h"
+
+namespace account {
+namespace {
+
+using keeper::Acceptance;
+
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kAcceptPatience = 10 * kSecond;  // include/account/run.h
+constexpr int64_t kLaunchPause = kSecond;          // a keeper that could not start is tried again
+constexpr int64_t kFinishPatience = 2 * kSecond;   // include/account/run.h
+constexpr auto kPollPause = std::chrono::milliseconds(5);
+
+// Waits until a keeper has accepted or refused the page; makes one where there is none.
+Status meet_keeper(const Settings& settings, tally::Page& page) {
+  const Clock& clock = Clock::real();
+  const int64_t began = clock.monotonic_ns();
+  int64_t next_look = began;
+  while (clock.monotonic_ns() - began < kAcceptPatience) {
+    switch (keeper::acceptance(page.layout())) {
+      case Acceptance::accepted:
+      case Acceptance::closed:
+        return Status();
+      case Acceptance::refused:
+        return keeper::read_reason(page.layout());
+      case Acceptance::waiting:
+        break;
+    }
+    if (clock.monotonic_ns() >= next_look) {
+      next_look = clock.monotonic_ns() + kLaunchPause;
+      if (!keeper::keeper_lives(FileSystem::real(), settings.place)) {
+        ACCOUNT_RETURN_IF_ERROR(launch_keeper(settings));
+      }
+    }
+    std::this_thread::sleep_for(kPollPause);
+  }
+  return Status(Code::unavailable,
+                "no keeper accepted this rank of run '" + settings.place.run + "' within 10 s",
+                "its own line on stderr says why; ACCOUNT=off trains without counting");
+}
+
+}  // namespace
+
+// A run under ACCOUNT=off, and one that has been moved from, have no page.
+struct Run::State {
+  Settings settings;
+  std::string directory;
+  tally::Page* page = nullptr;  // lives for ever, in tally::activate()
+  std::unique_ptr<Attendant> attendant;
+  pid_t owner = 0;
+  tally::Counters before;  // what this process had counted when the run began
+  bool finished = false;
+  Status finish_status;
+};
+
+Run::Run(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Run::Run(Run&&) noexcept = default;
+
+Run& Run::operator=(Run&& other) noexcept {
+  if (this != &other) {
+    if (state_ != nullptr) (void)finish().ok();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+Run::~Run() {
+  if (state_ != nullptr) (void)finish().ok();
+}
+
+Result<Run> Run::start(const RunOptions& options) {
+  auto state = std::make_unique<State>();
+  ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, process_environment()));
+  const Settings& settings = state->settings;
+  state->owner = getpid();
+  if (settings.off) return Run(std::move(state));
+  state->directory = settings.place.run_folder();
+  ACCOUNT_ASSIGN_OR_RETURN(auto page,
+                           tally::Page::create(settings.place.page_folders(), settings.identity));
+  if (page->in_memory()) {
+    return Status(Code::io, "no room for the tally page: " + page->why_not_shared(),
+                  "make room in /dev/shm or TMPDIR, or train uncounted with ACCOUNT=off");
+  }
+  if (Status met = meet_keeper(settings, *page); !met.ok()) {
+    (void)FileSystem::real().remove(page->path()).ok();
+    return met;
+  }
+  state->before = tally::read_process();
+  state->page = page.get();
+  state->attendant = std::make_unique<Attendant>(settings, page->layout());
+  tally::activate(std::move(page));
+  count::begin();
+  return Run(std::move(state));
+}
+
+Status Run::step() {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
+  count::on_step_closed(tally::close_step());
+  const auto command = static_cast<tally::Command>(
+      state_->page->layout().control.command.load(std::memory_order_relaxed));
+  // Note: [orders at the edge] One load is all that an edge pays for orders; the capability that
+  // obeys them waits and raises from here, off the hot path. No keeper of this version sends any.
+  if (command == tally::Command::none) [[likely]]
+    return Status();
+  return Status(Code::unavailable, "the keeper sent an order that this version cannot obey",
+                "update the libaccount that the job loads");
+}
+
+Totals Run::totals() const {
+  if (state_ == nullptr || state_->page == nullptr) return Totals();
+  return tally::to_totals(tally::subtract(tally::read_process(), state_->before));
+}
+
+Status Run::finish() {
+  if (state_ == nullptr || state_->page == nullptr) return Status();
+  if (getpid() != state_->owner) {  // a forked child: the run is its parent's
+    if (state_->attendant != nullptr) state_->attendant->forget();
+    return Status();
+  }
+  if (state_->finished) return state_->finish_status;
+  state_->finished = true;
+  tally::PageLayout& page = state_->page->layout();
+  page.edge.state.store(static_cast<uint32_t>(tally::RankState::finished),
+                        std::memory_order_release);
+  page.edge.finish_wanted.store(1, std::memory_order_release);
+  const Clock& clock = Clock::real();
+  const int64_t began = clock.monotonic_ns();
+  int64_t next_look = began;
+  while (keeper::acceptance(page) != Acceptance::closed) {
+    const int64_t now = clock.monotonic_ns();
+    if (now - began > kFinishPatience) {
+      state_->finish_status =
+          Status(Code::unavailable, "the keeper has not sealed the end of this rank within 2 s",
+                 "its page stays until a keeper has: nothing is lost");
+      break;
+    }
+    // A job that ends just after its keeper died would else leave its end to the next start.
+    if (now >= next_look) {
+      next_look = now + kLaunchPause;
+      if (!keeper::keeper_lives(FileSystem::real(), state_->settings.place)) {
+        (void)launch_keeper(state_->settings).ok();
+      }
+    }
+    std::this_thread::sleep_for(kPollPause);
+  }
+  state_->attendant->stop();
+  return state_->finish_status;
+}
+
+const std::string& Run::id() const {
+  static const std::string kNone;
+  return state_ == nullptr ? kNone : state_->settings.place.run;
+}
+
+const std::string& Run::directory() const {
+  static const std::string kNone;
+  return state_ == nullptr ? kNone : state_->directory;
+}
+
+bool Run::counting() const { return state_ != nullptr && state_->page != nullptr; }
+
+void Run::set_exchange(std::shared_ptr<Exchange> exchange) {
+  if (state_ != nullptr && state_->attendant != nullptr && getpid() == state_->owner) {
+    state_->attendant->set_exchange(std::move(exchange));
+  }
+}
+
+}  // namespace account

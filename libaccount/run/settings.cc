@@ -1,0 +1,162 @@
+// Options and environment become settings.
+#include "run/settings.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "base/random.h"
+#include "sign/sign.h"
+
+namespace account {
+namespace {
+
+constexpr const char* kDefaultDir = "account";
+
+// The first of these variables that holds a whole number of at least 0.
+int first_number(const Environment& environment, std::initializer_list<const char*> names,
+                 int otherwise) {
+  for (const char* name : names) {
+    const auto text = environment(name);
+    if (!text.has_value()) continue;
+    int value = -1;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (error == std::errc() && end == text->data() + text->size() && value >= 0) return value;
+  }
+  return otherwise;
+}
+
+int world_size(const Environment& environment) {
+  return first_number(environment, {"WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"}, 1);
+}
+
+int local_world_size(const Environment& environment) {
+  return first_number(environment,
+                      {"LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+                      world_size(environment));
+}
+
+tally::Identity identify(const Environment& environment) {
+  tally::Identity identity;
+  identity.rank = first_number(environment, {"RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"}, 0);
+  identity.world_size = world_size(environment);
+  identity.local_rank = first_number(
+      environment, {"LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK"}, identity.rank);
+  identity.local_world_size = local_world_size(environment);
+  identity.restart_count =
+      static_cast<uint32_t>(first_number(environment, {"TORCHELASTIC_RESTART_COUNT"}, 0));
+  return identity;
+}
+
+std::string today() {
+  std::string date = to_iso_date(Clock::real().unix_ns());
+  std::erase(date, '-');
+  return date;
+}
+
+Result<std::string> declaration(const Settings& settings) {
+  Json policies = Json::array();
+  for (const std::string& id : settings.policies) policies.push(id);
+  Json json = Json::object({{"model", settings.model}, {"framework", settings.framework}});
+  if (!settings.policies.empty()) json.set("policies", policies);
+  std::string text = json.dump();
+  if (text.size() > static_cast<size_t>(tally::kDeclarationBytes)) {
+    return Status(Code::invalid_argument,
+                  "the names of model, framework and policies are longer " +
+                      std::to_string(tally::kDeclarationBytes) + " bytes together",
+                  "shorten them");
+  }
+  return text;
+}
+
+std::string first_of(const std::string& option, const std::optional<std::string>& variable,
+                     bool variable_decides) {
+  if (variable.has_value() && (variable_decides || option.empty())) return *variable;
+  return option;
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') return std::nullopt;
+    return std::string(value);
+  };
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    if (comma != 0) parts.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return parts;
+}
+
+Result<std::string> choose_run_id(const Environment& environment) {
+  if (const auto id = environment("ACCOUNT_RUN")) return *id;
+  if (const auto id = environment("TORCHELASTIC_RUN_ID"); id && *id != "none") return *id;
+  for (const auto& [variable, scheduler] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"SLURM_JOB_ID", "slurm-"},
+                                                                  {"PBS_JOBID", "pbs-"},
+                                                                  {"LSB_JOBID", "lsf-"},
+                                                                  {"JOB_ID", "sge-"},
+                                                                  {"RAY_JOB_ID", "ray-"}}) {
+    if (const auto id = environment(variable)) return scheduler + *id;
+  }
+  if (world_size(environment) <= 1) return today() + "-" + to_hex(random_bytes(2));
+  if (local_world_size(environment) < world_size(environment)) {
+    return Status(Code::invalid_argument,
+                  "the ranks of a job on several nodes need a run id that they share",
+                  "set ACCOUNT_RUN on every node, or give torchrun --rdzv-id");
+  }
+  // Ranks of one launcher on one node: its process names them, after a restart as well.
+  const pid_t launcher = getppid();
+  const std::string name = "account-launcher\n" + std::to_string(launcher) + "\n" +
+                           std::to_string(process_start_ticks(launcher));
+  return today() + "-" + sign::to_hex(sign::sha256(name)).substr(0, 4);
+}
+
+Result<Settings> make_settings(const RunOptions& options, const Environment& environment) {
+  Settings settings;
+  settings.off = environment("ACCOUNT").value_or("") == "off";
+  if (settings.off) return settings;
+  const bool hosted = environment("ACCOUNT_KEEPER").has_value();
+  settings.quiet = environment("ACCOUNT_QUIET").value_or("0") != "0";
+  settings.authority = first_of(options.authority, environment("ACCOUNT_AUTHORITY"), hosted);
+  if (!settings.authority.empty()) {
+    // Closed on permission: a job that asks to be stoppable must not run as if it were.
+    return Status(Code::invalid_argument,
+                  "an authority is configured ('" + settings.authority +
+                      "'), and this version cannot obey orders yet",
+                  "unset it to count only");
+  }
+  settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
+  settings.framework = options.framework;
+  settings.policies = options.policies;
+  if (settings.policies.empty()) {
+    settings.policies = split_list(environment("ACCOUNT_POLICIES").value_or(""));
+  }
+  settings.binary = environment("ACCOUNT_BIN").value_or("");
+  settings.node_name = environment("ACCOUNT_NODE").value_or("");
+  std::string run = first_of(options.run, environment("ACCOUNT_RUN"), hosted);
+  if (run.empty()) {
+    ACCOUNT_ASSIGN_OR_RETURN(run, choose_run_id(environment));
+  }
+  std::string dir = first_of(options.dir, environment("ACCOUNT_DIR"), hosted);
+  if (dir.empty()) dir = kDefaultDir;
+  ACCOUNT_ASSIGN_OR_RETURN(settings.place, keeper::make_place(dir, run, settings.node_name));
+  settings.identity = identify(environment);
+  ACCOUNT_ASSIGN_OR_RETURN(settings.identity.declaration, declaration(settings));
+  return settings;
+}
+
+}  // namespace account

@@ -1,0 +1,154 @@
+// How nodes find and add up each other's totals.
+#include "keeper/job_totals.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace account::keeper {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// The road itself: what one posts, the others see.
+class Board final : public Exchange {
+ public:
+  Status post(std::string_view key, std::string_view blob) override {
+    if (blocked) return Status(Code::unavailable, "blocked");
+    blobs[std::string(key)] = blob;
+    return Status();
+  }
+  Result<std::vector<std::optional<std::string>>> collect(std::string_view key,
+                                                          const std::vector<std::string>& members,
+                                                          int64_t) override {
+    if (blocked) return Status(Code::unavailable, "blocked");
+    std::vector<std::optional<std::string>> found;
+    for (const std::string& member : members) {
+      ++questions;
+      const auto blob = blobs.find(std::string(key) + "/" + member);
+      found.push_back(blob == blobs.end() ? std::nullopt : std::optional(blob->second));
+    }
+    return found;
+  }
+
+  std::map<std::string, std::string> blobs;
+  int questions = 0;
+  bool blocked = false;
+};
+
+NodeTotal node(const std::string& name, std::vector<int> ranks, int world, uint64_t operations) {
+  NodeTotal total;
+  total.node = name;
+  total.ranks = std::move(ranks);
+  total.world_size = world;
+  total.steps = 3;
+  total.operations[{Category::train, Phase::backward}] = operations;
+  return total;
+}
+
+class JobTotalsTest : public ::testing::Test {
+ protected:
+  Board board_;
+  FakeClock clock_;
+};
+
+TEST_F(JobTotalsTest, ABlobComesBackAsItWas) {
+  const NodeTotal sent = node("0000000a", {4, 5}, 8, 12345);
+  const auto got = parse_total(to_blob(sent));
+  ASSERT_TRUE(got.ok()) << got.status().to_string();
+  EXPECT_EQ(got->node, sent.node);
+  EXPECT_EQ(got->ranks, sent.ranks);
+  EXPECT_EQ(got->world_size, 8);
+  EXPECT_EQ(got->steps, 3u);
+  EXPECT_EQ(got->operations, sent.operations);
+}
+
+TEST_F(JobTotalsTest, NodesFindEachOtherByTheirLowestRanks) {
+  JobTotals a(board_, clock_), b(board_, clock_), c(board_, clock_);
+  a.set_own(node("0000000a", {0, 1}, 6, 10));
+  b.set_own(node("0000000b", {2, 3}, 6, 20));
+  c.set_own(node("0000000c", {4, 5}, 6, 30));
+  for (JobTotals* totals : {&a, &b, &c}) totals->round();
+  a.round();
+  const auto view = a.view();
+  ASSERT_EQ(view.others.size(), 2u);
+  EXPECT_EQ(sum(view.others[0].operations), OpCount(20));
+  EXPECT_EQ(sum(view.others[1].operations), OpCount(30));
+  EXPECT_THAT(view.silent_ranks, IsEmpty());
+  EXPECT_TRUE(view.reached);
+}
+
+TEST_F(JobTotalsTest, RanksThatDoNotLieSideBySideAreFound) {
+  JobTotals a(board_, clock_), b(board_, clock_);
+  a.set_own(node("0000000a", {0, 3}, 4, 10));
+  b.set_own(node("0000000b", {1, 2}, 4, 20));
+  b.round();
+  a.round();
+  EXPECT_EQ(a.view().others.size(), 1u);
+  EXPECT_THAT(a.view().silent_ranks, IsEmpty());
+}
+
+TEST_F(JobTotalsTest, TheRanksOfASilentNodeAreKnownByNumber) {
+  JobTotals a(board_, clock_), c(board_, clock_);
+  a.set_own(node("0000000a", {0, 1}, 6, 10));
+  c.set_own(node("0000000c", {4, 5}, 6, 30));
+  c.round();
+  a.round();
+  EXPECT_THAT(a.view().silent_ranks, ElementsAre(2, 3));
+}
+
+TEST_F(JobTotalsTest, ANodeThatFallsSilentKeepsWhatItSaidLast) {
+  JobTotals a(board_, clock_), b(board_, clock_);
+  a.set_own(node("0000000a", {0}, 2, 10));
+  b.set_own(node("0000000b", {1}, 2, 20));
+  b.round();
+  a.round();
+  board_.blocked = true;
+  a.round();
+  ASSERT_EQ(a.view().others.size(), 1u);
+  EXPECT_EQ(sum(a.view().others[0].operations), OpCount(20));
+  EXPECT_FALSE(a.view().reached);
+}
+
+TEST_F(JobTotalsTest, ABlobOfAnotherWorldSaysNothing) {
+  JobTotals a(board_, clock_);
+  a.set_own(node("0000000a", {0}, 2, 10));
+  board_.blobs["total/1"] = to_blob(node("0000000b", {1, 2}, 3, 20));
+  a.round();
+  EXPECT_THAT(a.view().others, IsEmpty());
+  EXPECT_THAT(a.view().silent_ranks, ElementsAre(1));
+}
+
+TEST_F(JobTotalsTest, HostileBlobsAreSilence) {
+  JobTotals a(board_, clock_);
+  a.set_own(node("0000000a", {0}, 2, 10));
+  const std::string good = to_blob(node("0000000b", {1}, 2, 20));
+  for (size_t size = 0; size < good.size(); ++size) {
+    board_.blobs["total/1"] = good.substr(0, size);
+    a.round();
+    EXPECT_THAT(a.view().others, IsEmpty()) << size;
+  }
+  board_.blobs["total/1"] = to_blob(node("0000000b", {7}, 2, 20));
+  a.round();
+  EXPECT_THAT(a.view().silent_ranks, ElementsAre(1));
+}
+
+TEST_F(JobTotalsTest, ANodeThatHoldsTheWholeWorldAsksNobody) {
+  JobTotals a(board_, clock_);
+  a.set_own(node("0000000a", {0, 1}, 2, 10));
+  a.round();
+  EXPECT_EQ(board_.questions, 0);
+  EXPECT_THAT(board_.blobs, IsEmpty());
+}
+
+TEST_F(JobTotalsTest, ALargeSilentWorldCostsABoundedNumberOfQuestions) {
+  JobTotals a(board_, clock_);
+  a.set_own(node("0000000a", {0}, 100'000, 10));
+  a.round();
+  EXPECT_LE(board_.questions, 256);
+}
+
+}  // namespace
+}  // namespace account::keeper

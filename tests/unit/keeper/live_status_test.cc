@@ -1,0 +1,86 @@
+// The status file that `account status` reads.
+#include "keeper/live_status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/process.h"
+#include "keeper/place.h"
+#include "tally/folders.h"
+
+namespace account::keeper {
+namespace {
+
+using ::testing::ElementsAre;
+
+LiveStatus some_status() {
+  LiveStatus status;
+  status.run = "live-status-test-" + std::to_string(getpid());
+  status.run_folder = "/runs/" + status.run;
+  status.node = "1f00ba5e";
+  status.model = "acme \"chat\"";
+  status.keeper_pid = static_cast<uint32_t>(getpid());
+  status.keeper_start_ticks = process_start_ticks(getpid());
+  status.updated_unix_ns = 1'800'000'000'123'456'789;
+  status.world_size = 4;
+  status.steps = 17;
+  status.ranks = {{0, 0, 123, 17, *OpCount::from_decimal("100000000000000000000000000")}};
+  status.job_operations = *OpCount::from_decimal("340282366920938463463374607431768211455");
+  status.nodes_seen = {"0000000b"};
+  status.silent_ranks = {2, 3};
+  status.policy = "us-ca-sb1047-enrolled";
+  status.share_percent = "0.0000041";
+  return status;
+}
+
+TEST(LiveStatusTest, ComesBackAsItWas) {
+  const LiveStatus sent = some_status();
+  const auto got = parse_live_status(to_json(sent).dump());
+  ASSERT_TRUE(got.ok()) << got.status().to_string();
+  EXPECT_EQ(to_json(*got).dump(), to_json(sent).dump());
+  EXPECT_EQ(got->updated_unix_ns, sent.updated_unix_ns);
+  EXPECT_EQ(got->job_operations, sent.job_operations);
+  EXPECT_THAT(got->silent_ranks, ElementsAre(2, 3));
+}
+
+TEST(LiveStatusTest, EveryTruncationIsRefused) {
+  const std::string bytes = to_json(some_status()).dump();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(parse_live_status(bytes.substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(LiveStatusTest, OnlyRunsWhoseKeeperLivesAreListed) {
+  LiveStatus status = some_status();
+  const Place place = *make_place("/runs", status.run, "node");
+  const std::string folder = place.page_folders().front();
+  ASSERT_TRUE(tally::open_private_folder(folder).ok());
+  const auto listed = [&] {
+    for (const LiveStatus& live : live_runs(FileSystem::real())) {
+      if (live.run == status.run) return true;
+    }
+    return false;
+  };
+  write_live_status(FileSystem::real(), folder, status);
+  EXPECT_TRUE(listed());
+  status.keeper_start_ticks += 1;  // the pid belongs to another process by now
+  write_live_status(FileSystem::real(), folder, status);
+  EXPECT_FALSE(listed());
+  std::filesystem::remove_all(folder);
+}
+
+TEST(PercentTest, ShowsThreeDigitsHoweverSmall) {
+  EXPECT_EQ(percent(0), "0");
+  EXPECT_EQ(percent(1), "100");
+  EXPECT_EQ(percent(0.8), "80.0");
+  EXPECT_EQ(percent(0.0341), "3.41");
+  EXPECT_EQ(percent(0.000341), "0.0341");
+  EXPECT_EQ(percent(3.41e-12), "0.000000000341");
+  EXPECT_EQ(percent(12.5), "1250");
+}
+
+}  // namespace
+}  // namespace account::keeper
