@@ -64,9 +64,9 @@ int exit_code(Verdict verdict) {
 namespace {
 
 std::string margin_text(const RuleJudgement& rule) {
-  return rule.over
-             ? fmt::format("{} operations beyond where it is reached", rule.margin.to_decimal())
-             : fmt::format("{} operations until it is reached", rule.margin.to_decimal());
+  return fmt::format("{} operation{} {}", rule.margin.to_decimal(),
+                     rule.margin == OpCount(1) ? "" : "s",
+                     rule.over ? "beyond where it is reached" : "until it is reached");
 }
 
 Json to_json(const RuleJudgement& rule) {

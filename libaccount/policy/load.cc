@@ -28,9 +28,9 @@ std::string_view built_in_bytes(std::string_view id) {
   return {};
 }
 
-Result<Policy> load(std::string_view id_or_path) {
+Result<std::string> load_bytes(std::string_view id_or_path) {
   if (const std::string_view bytes = built_in_bytes(id_or_path); !bytes.empty()) {
-    return parse(bytes);
+    return std::string(bytes);
   }
   const std::string path(id_or_path);
   FileSystem& files = FileSystem::real();
@@ -39,9 +39,13 @@ Result<Policy> load(std::string_view id_or_path) {
                   fmt::format("give one of {}, or the path of a policy file",
                               fmt::join(built_in_ids(), ", ")));
   }
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, files.read(path, kFileCapBytes));
+  return files.read(path, kFileCapBytes);
+}
+
+Result<Policy> load(std::string_view id_or_path) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, load_bytes(id_or_path));
   auto policy = parse(bytes);
-  if (!policy.ok()) return policy.status().with_context(fmt::format("policy file {}", path));
+  if (!policy.ok()) return policy.status().with_context(id_or_path);
   return policy;
 }
 

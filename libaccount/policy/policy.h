@@ -64,7 +64,8 @@ struct Policy {
 
 Result<Policy> parse(std::string_view bytes);  // strict: unknown fields refused
 const std::vector<std::string>& built_in_ids();
-Result<Policy> load(std::string_view id_or_path);      // built in by id, else a file
+Result<Policy> load(std::string_view id_or_path);  // built in by id, else a file
+Result<std::string> load_bytes(std::string_view id_or_path);
 std::string_view built_in_bytes(std::string_view id);  // empty: no such id
 
 struct Facts {

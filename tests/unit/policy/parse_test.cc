@@ -1,6 +1,6 @@
 // The reader of policy files refuses, by name, whatever could be understood in two ways.
-#include "unit/policy/policy_support.h"
 #include "sign/sign.h"
+#include "unit/policy/support.h"
 
 namespace account::policy {
 namespace {

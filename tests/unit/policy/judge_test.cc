@@ -1,5 +1,5 @@
 // The engine against tables of hand-computed verdicts and margins.
-#include "unit/policy/policy_support.h"
+#include "unit/policy/support.h"
 
 namespace account::policy {
 namespace {

@@ -1,5 +1,5 @@
 // Rules that depend on a parent: a share of its compute, or its compute on top.
-#include "unit/policy/policy_support.h"
+#include "unit/policy/support.h"
 
 namespace account::policy {
 namespace {

@@ -2,7 +2,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "unit/policy/policy_support.h"
+#include "unit/policy/support.h"
 
 namespace account::policy {
 namespace {

@@ -1,0 +1,151 @@
+// `account policy judge|list|show`: the thresholds themselves, and plain numbers held against them.
+#include "policy/policy.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+
+namespace account::cli {
+namespace {
+
+struct JudgeWords {
+  std::string policy, operations;
+  FactWords facts;
+  bool json = false;
+};
+
+int judge(const JudgeWords& words) {
+  const auto policy = policy::load(words.policy);
+  if (!policy.ok()) return fail("policy judge", policy.status());
+  const auto operations = parse_operations("--operations", words.operations);
+  if (!operations.ok()) return fail("policy judge", operations.status());
+  auto facts = parse_facts(words.facts);
+  if (!facts.ok()) return fail("policy judge", facts.status());
+  facts->operations[{Category::unassigned, Phase::forward}] = *operations;
+  const policy::Judgement judgement = policy::judge(*policy, *facts);
+  if (words.json) {
+    put_json(policy::to_json(judgement));
+  } else {
+    for (const std::string& line : policy::to_lines(judgement)) put_line(line);
+  }
+  return policy::exit_code(judgement.verdict);
+}
+
+std::string window(const policy::Policy& policy) {
+  return policy.effective_to.empty()
+             ? fmt::format("from {}", policy.effective_from)
+             : fmt::format("{} to {}", policy.effective_from, policy.effective_to);
+}
+
+Json summary(const policy::Policy& policy) {
+  return Json::object({{"id", policy.id},
+                       {"title", policy.title},
+                       {"status", policy.status},
+                       {"effective_from", policy.effective_from},
+                       {"effective_to", policy.effective_to},
+                       {"sha256", policy.sha256}});
+}
+
+int list(bool json) {
+  Json all = Json::array();
+  for (const std::string& id : policy::built_in_ids()) {
+    const auto policy = policy::load(id);
+    if (!policy.ok()) return fail(id, policy.status());
+    all.push(summary(*policy));
+    if (json) continue;
+    put_line(fmt::format("{:<22} {:<10} {:<16} {}", policy->id, policy->status, window(*policy),
+                         policy->title));
+  }
+  if (json) put_json(all);
+  return kYes;
+}
+
+std::string words_of(const policy::Counted& counted) {
+  std::vector<std::string_view> categories, phases;
+  for (const Category category : counted.categories) categories.push_back(name(category));
+  for (const Phase phase : counted.phases) phases.push_back(name(phase));
+  return fmt::format("counts {}, unassigned; phases {}", fmt::join(categories, ", "),
+                     fmt::join(phases, ", "));
+}
+
+void show_rule(const policy::Rule& rule) {
+  put_line(fmt::format(
+      "rule {}: {} {} operations{}{}", rule.name, policy::symbol(rule.op),
+      policy::exact_text(rule.operations), rule.cumulative ? ", a parent's included" : "",
+      rule.cost_above_usd ? fmt::format(", and a cost above ${}", *rule.cost_above_usd) : ""));
+  put_line("  concerns " + rule.applies_to);
+  if (rule.relative) {
+    put_line(fmt::format("  and {} {}/{} of the parent's operations",
+                         policy::symbol(rule.relative->op), rule.relative->numerator,
+                         rule.relative->denominator));
+  }
+  put_line("  " + words_of(rule.counted));
+}
+
+int show(const std::string& id, bool json) {
+  const auto policy = policy::load(id);
+  if (!policy.ok()) return fail("policy show", policy.status());
+  if (json) {
+    const auto bytes = policy::load_bytes(id);
+    if (!bytes.ok()) return fail("policy show", bytes.status());
+    const auto document = Json::parse(*bytes, bytes->size());
+    if (!document.ok()) return fail("policy show", document.status());
+    put_json(*document);
+    return kYes;
+  }
+  put_line(fmt::format("{}: {}", policy->id, policy->title));
+  put_line(fmt::format("{}, {}, {}", policy->jurisdiction, policy->status, window(*policy)));
+  for (const policy::Rule& rule : policy->rules) show_rule(rule);
+  for (const policy::Deadline& deadline : policy->deadlines) {
+    put_line(fmt::format("within {} hours: {}", deadline.hours, deadline.duty));
+  }
+  put_line(fmt::format("source ({}): {}", policy->grade, policy->citation));
+  for (const std::string& note : policy->notes) put_line("note: " + note);
+  put_line("sha256 " + policy->sha256);
+  return kYes;
+}
+
+void add_judge(CLI::App& group, Act& act) {
+  CLI::App* verb = group.add_subcommand("judge", "Holds plain numbers against a policy");
+  auto words = std::make_shared<JudgeWords>();
+  verb->add_option("POLICY", words->policy, "Id or file")->required();
+  verb->add_option("--operations", words->operations, "Operations, e.g. 3e25")->required();
+  add_fact_options(*verb, words->facts);
+  verb->add_flag("--json", words->json, "As JSON");
+  verb->footer(
+      "Exit code 0 below, approaching or not applicable, 3 reached, 5 unknown.\n\n"
+      "Example:\n"
+      "  account policy judge us-ca-sb1047-enrolled --operations 3e25 --cost 20000000");
+  verb->callback([&act, words] { act = [words] { return judge(*words); }; });
+}
+
+}  // namespace
+
+void add_policy(CLI::App& program, Act& act) {
+  CLI::App* group = program.add_subcommand("policy", "Dated legal thresholds: list, show, judge");
+  group->require_subcommand(1);
+  group->footer("Example:\n  account policy list");
+  add_judge(*group, act);
+
+  CLI::App* list_verb = group->add_subcommand("list", "The policies that are built in");
+  auto json = std::make_shared<bool>(false);
+  list_verb->add_flag("--json", *json, "As JSON");
+  list_verb->footer("Example:\n  account policy list --json");
+  list_verb->callback([&act, json] { act = [json] { return list(*json); }; });
+
+  CLI::App* show_verb = group->add_subcommand("show", "What one policy says, and its source");
+  auto id = std::make_shared<std::string>();
+  auto show_json = std::make_shared<bool>(false);
+  show_verb->add_option("POLICY", *id, "Id or file")->required();
+  show_verb->add_flag("--json", *show_json, "As JSON");
+  show_verb->footer("Example:\n  account policy show eu-aia-51");
+  show_verb->callback(
+      [&act, id, show_json] { act = [id, show_json] { return show(*id, *show_json); }; });
+}
+
+}  // namespace account::cli

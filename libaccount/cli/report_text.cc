@@ -1,0 +1,181 @@
+#include "cli/report_text.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/files.h"
+#include "cli/output.h"
+#include "cli/words.h"
+#include "count/transcript.h"
+
+namespace account::cli {
+namespace {
+
+Json counts(const std::map<std::string, OpCount>& by) {
+  Json json = Json::object();
+  for (const auto& [word, operations] : by) json.set(word, operations);
+  return json;
+}
+
+Json strings(const std::vector<std::string>& texts) {
+  Json json = Json::array();
+  for (const std::string& text : texts) json.push(text);
+  return json;
+}
+
+Json node_json(const ledger::NodeReport& node) {
+  return Json::object({{"node", node.node},
+                       {"lines", node.lines},
+                       {"open_lines", node.open_lines},
+                       {"open_bytes", node.open_bytes},
+                       {"root", node.root_hex},
+                       {"closed", node.closed},
+                       {"transcripts", node.transcripts},
+                       {"keys", strings(node.keys)},
+                       {"remarks", strings(node.remarks)}});
+}
+
+Json incarnation_json(const ledger::Incarnation& incarnation) {
+  OpCount executed;
+  for (const auto& row : incarnation.rows) {
+    executed = saturating_add(executed, row.figures.executed);
+  }
+  return Json::object({{"id", incarnation.line.id},
+                       {"node", incarnation.node},
+                       {"rank", incarnation.line.rank},
+                       {"world_size", incarnation.line.world_size},
+                       {"steps", incarnation.steps_closed},
+                       {"operations", executed},
+                       {"ended", incarnation.ended}});
+}
+
+Json uncounted_json(const std::vector<Uncounted>& uncounted) {
+  Json json = Json::array();
+  for (const Uncounted& op : uncounted) {
+    json.push(Json::object({{"op", op.op}, {"calls", op.calls}, {"reason", op.reason}}));
+  }
+  return json;
+}
+
+void put_breakdown(std::string_view title, const std::map<std::string, OpCount>& by) {
+  for (const auto& [word, operations] : by) {
+    put_line(fmt::format("  {:<9} {:<36} {:>28}", title, word, operations.to_decimal()));
+    title = "";
+  }
+}
+
+void put_node(const ledger::NodeReport& node) {
+  put_line(fmt::format("node {}: {} lines, {}, {} transcripts, root {}", node.node, node.lines,
+                       node.closed ? "closed" : "not closed", node.transcripts, node.root_hex));
+  if (node.open_lines != 0 || node.open_bytes != 0) {
+    put_line(fmt::format("  open: {} lines, {} bytes behind the last note, not counted",
+                         node.open_lines, node.open_bytes));
+  }
+  for (const std::string& remark : node.remarks) put_line("  " + remark);
+}
+
+void put_totals(const Totals& totals) {
+  put_line(
+      fmt::format("operations {} ({})", totals.executed.to_decimal(), totals.executed.to_short()));
+  put_line(fmt::format("  model {}, lower {}, upper {}; {} calls", totals.model.to_decimal(),
+                       totals.lower.to_decimal(), totals.upper.to_decimal(), totals.calls));
+  put_breakdown("category", totals.by_category);
+  put_breakdown("phase", totals.by_phase);
+  put_breakdown("dtype", totals.by_dtype);
+  put_breakdown("op", totals.by_op);
+  for (const Uncounted& op : totals.uncounted) {
+    put_line(fmt::format("  uncounted {}: {} calls, {}", op.op, op.calls, op.reason));
+  }
+}
+
+}  // namespace
+
+Result<ledger::Report> verify_run(const std::string& word,
+                                  const std::optional<std::string>& key_path) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string path, find_run(word));
+  std::optional<sign::PublicKey> developer;
+  if (key_path) {
+    auto key = read_public_key(*key_path);
+    if (!key.ok()) return key.status().with_context("--key");
+    developer = std::move(key).value();
+  }
+  auto report = ledger::verify(FileSystem::real(), path, developer, count::recount);
+  // A folder that is there and holds no ledger is evidence that is gone, not a word misspelt.
+  if (!report.ok() && report.status().code() == Code::not_found) {
+    return Status(Code::unverified, std::string(report.status().fault()),
+                  std::string(report.status().next_step()));
+  }
+  return report;
+}
+
+Json to_json(const ledger::Report& report) {
+  const Totals& totals = report.totals;
+  Json problems = Json::array(), nodes = Json::array(), incarnations = Json::array();
+  for (const auto& problem : report.problems) {
+    problems.push(Json::object({{"place", problem.place}, {"fault", problem.fault}}));
+  }
+  for (const auto& node : report.nodes) nodes.push(node_json(node));
+  for (const auto& incarnation : report.incarnations) {
+    incarnations.push(incarnation_json(incarnation));
+  }
+  return Json::object({{"ok", report.ok()},
+                       {"trusted", report.trusted},
+                       {"run", report.run},
+                       {"operations", totals.executed},
+                       {"model", totals.model},
+                       {"lower", totals.lower},
+                       {"upper", totals.upper},
+                       {"calls", totals.calls},
+                       {"ranks", report.ranks},
+                       {"world_size", report.world_size},
+                       {"steps", totals.steps},
+                       {"level", report.level},
+                       {"endorsed_by", report.endorsed_by},
+                       {"by_category", counts(totals.by_category)},
+                       {"by_phase", counts(totals.by_phase)},
+                       {"by_dtype", counts(totals.by_dtype)},
+                       {"by_op", counts(totals.by_op)},
+                       {"uncounted", uncounted_json(totals.uncounted)},
+                       {"gaps", strings(report.gaps)},
+                       {"nodes", std::move(nodes)},
+                       {"incarnations", std::move(incarnations)},
+                       {"problems", std::move(problems)}});
+}
+
+void put_report(const ledger::Report& report) {
+  put_line(fmt::format("run {}: {} node{}, {} rank{}, {} steps", report.run, report.nodes.size(),
+                       report.nodes.size() == 1 ? "" : "s", report.ranks,
+                       report.ranks == 1 ? "" : "s", report.totals.steps));
+  for (const auto& node : report.nodes) put_node(node);
+  put_totals(report.totals);
+  put_line(report.gaps.empty() ? "gaps: none" : "gaps:");
+  for (const std::string& gap : report.gaps) put_line("  " + gap);
+  for (const auto& problem : report.problems) {
+    put_line(fmt::format("problem: {}: {}", problem.place, problem.fault));
+  }
+}
+
+Status first_problem(const ledger::Report& report) {
+  if (report.ok()) return {};
+  const ledger::Problem& first = report.problems.front();
+  const size_t more = report.problems.size() - 1;
+  const std::string others =
+      more == 0 ? "" : fmt::format(" (and {} more problem{})", more, more == 1 ? "" : "s");
+  return {Code::unverified, fmt::format("{}: {}{}", first.place, first.fault, others),
+          "do not rely on this run; restore it from a copy that verifies"};
+}
+
+std::string level_text(const std::string& level) {
+  // design.md §3: no level without its evidence.
+  static const std::map<std::string, std::string> kMeanings = {
+      {"L0", "counted"},
+      {"L1", "endorsed"},
+      {"L2", "anchored"},
+      {"L3", "within the ceiling of billed device-hours"},
+      {"L4", "attested"}};
+  const auto meaning = kMeanings.find(level);
+  return meaning == kMeanings.end() ? level : level + " " + meaning->second;
+}
+
+}  // namespace account::cli

@@ -1,0 +1,44 @@
+// The words that several verbs take, from text to values. Errors name the option.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "account/op_count.h"
+#include "account/status.h"
+#include "policy/policy.h"
+#include "sign/sign.h"
+
+namespace CLI {
+class App;
+}
+
+namespace account::cli {
+
+// "3e25", "3_000_000": OpCount::from_text.
+Result<OpCount> parse_operations(std::string_view option, const std::string& text);
+
+// Dollars: "20000000", "2e7" or with cents "9999999.50". Rounded up to whole dollars, which changes
+// no comparison with a limit in whole dollars.
+Result<uint64_t> parse_usd(const std::string& text);
+
+// What a judgement needs besides operations; the words of `prove` and `policy judge`.
+struct FactWords {
+  // Nothing is "not stated"; an empty word (an unset shell variable) is refused.
+  std::optional<std::string> parent_operations;  // a count or "unknown"
+  std::optional<std::string> cost, date, applies, projected;
+};
+void add_fact_options(CLI::App& verb, FactWords& words);  // which must outlive the parse
+// All but the operations. No date is today (UTC).
+Result<policy::Facts> parse_facts(const FactWords& words);
+
+// A run or node folder: a path, or the id of a run in ACCOUNT_DIR (else "account").
+Result<std::string> find_run(const std::string& word);
+
+// A .pub file.
+Result<sign::PublicKey> read_public_key(const std::string& path);
+// A .key file.
+Result<sign::NamedSecretKey> read_secret_key(const std::string& path);
+
+}  // namespace account::cli

@@ -1,0 +1,215 @@
+// `account verify|prove|sign|status` over a run that the real ledger writer wrote.
+#include <filesystem>
+
+#include "ledger/ledger.h"
+#include "unit/cli/support.h"
+
+namespace account::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kBound = 7;
+
+// One rank of a world of one: 600 forward and 400 backward, in category train, one bounded gap.
+class EvidenceTest : public CliTest {
+ protected:
+  void SetUp() override { write_run(run_); }
+
+  void write_run(const std::string& folder) {
+    ledger::WriterOptions options;
+    options.run_folder = folder;
+    options.run_id = std::filesystem::path(folder).filename();
+    options.node = "1f00ba5e";
+    auto writer = ledger::Writer::open(FileSystem::real(), Clock::real(), options);
+    ASSERT_THAT(writer, testing::IsOk());
+    ledger::IncarnationLine process;
+    process.id = std::string(32, 'a');
+    process.rank = process.local_rank = 0;
+    process.world_size = 1;
+    ledger::CounterLine line;
+    line.incarnation = (*writer)->incarnation(process);
+    line.steps_closed = 2;
+    line.rows = {row(Phase::forward, 600), row(Phase::backward, 400)};
+    ledger::StepRun steps;
+    steps.first = 1;
+    steps.count = 2;
+    steps.value = 500;
+    line.steps = {steps};
+    (*writer)->counters(line);
+    (*writer)->gap(Json::object({{"kind", "page_lost"},
+                                 {"detail", "a test says so"},
+                                 {"bound_operations", OpCount(kBound)}}));
+    (*writer)->ended(line.incarnation, "finished");
+    (*writer)->closed(Json::object({{"how", "finished"}}));
+    ASSERT_THAT((*writer)->seal(ledger::SealReason::end), testing::IsOk());
+  }
+
+  static ledger::CountRow row(Phase phase, uint64_t operations) {
+    ledger::CountRow row;
+    row.category = Category::train;
+    row.phase = phase;
+    row.dtype = DType::float32;
+    row.op = "aten::mm";
+    row.calls = 1;
+    row.figures = {operations, operations, operations};
+    return row;
+  }
+
+  // Flips one bit in the middle of the ledger.
+  void damage() const {
+    const std::string path = run_ + "/node-1f00ba5e/ledger/000001.jsonl";
+    std::string bytes = testing::read_file(path);
+    ASSERT_GT(bytes.size(), 100u);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  }
+
+  void new_key(const std::string& name) {
+    ASSERT_EQ(account({"key", "new", name, "--dir", dir_.path()}).code, 0);
+  }
+
+  std::string run_ = dir_ / "account/run-1";
+};
+
+TEST_F(EvidenceTest, VerifyRecomputesTheTotal) {
+  const Said said = account({"verify", run_, "--json"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  const Json report = said.json();
+  EXPECT_THAT(report.get_bool("ok"), testing::IsOkAndHolds(true));
+  EXPECT_THAT(report.get_bool("trusted"), testing::IsOkAndHolds(false));
+  EXPECT_THAT(report.get_string("operations"), testing::IsOkAndHolds("1000"));
+  EXPECT_THAT(report.get_string("upper"), testing::IsOkAndHolds("1007"));
+  EXPECT_THAT(report.get_integer("ranks"), testing::IsOkAndHolds(1));
+  EXPECT_THAT(report.get_integer("steps"), testing::IsOkAndHolds(2));
+  EXPECT_THAT(report.get_string("level"), testing::IsOkAndHolds("L0"));
+  EXPECT_TRUE((*report.get_array("problems"))->items().empty());
+  EXPECT_EQ((*report.get_array("gaps"))->items().size(), 1u);
+  EXPECT_THAT(account({"verify", run_}).out, HasSubstr("verified"));
+}
+
+TEST_F(EvidenceTest, ARunIsFoundByItsIdToo) {
+  EXPECT_EQ(account({"verify", "run-1"}).code, 0);
+  EXPECT_EQ(account({"verify", run_ + "/node-1f00ba5e"}).code, 0);
+}
+
+TEST_F(EvidenceTest, DamageIsNamedByVerifyProveAndSign) {
+  new_key("alice");
+  damage();
+  const std::vector<std::vector<std::string>> all = {
+      {"verify", run_},
+      {"verify", run_, "--json"},
+      {"prove", run_, "--policy", "us-ca-sb1047-enrolled"},
+      {"prove", run_, "--below", "3e25", "--json"},
+      {"sign", run_, "--key", dir_ / "alice.key"},
+  };
+  for (const auto& words : all) {
+    const Said said = account(words);
+    EXPECT_EQ(said.code, 2) << words[0];
+    expect_one_line(said, words[0]);
+    EXPECT_THAT(said.err, HasSubstr("ledger/000001.jsonl")) << words[0];
+  }
+  const Said json = account({"verify", run_, "--json"});
+  EXPECT_THAT(json.json().get_bool("ok"), testing::IsOkAndHolds(false));
+  EXPECT_FALSE(std::filesystem::exists(run_ + "/endorsements"));
+}
+
+TEST_F(EvidenceTest, AFolderWithoutALedgerDoesNotVerify) {
+  std::filesystem::create_directories(dir_ / "empty");
+  const Said said = account({"verify", dir_ / "empty"});
+  EXPECT_EQ(said.code, 2);
+  expect_one_line(said, "empty");
+}
+
+TEST_F(EvidenceTest, ProveSaysVerdictMarginLevelAndWhatItIsNot) {
+  const Said said = account({"prove", run_, "--policy", "us-ca-sb1047-enrolled"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("29999999999999999999999000 operations until it is reached"));
+  EXPECT_THAT(said.out,
+              HasSubstr("counted below, at level L0 counted, for the runs listed: run-1"));
+  EXPECT_THAT(said.out, HasSubstr("not legal advice"));
+  EXPECT_THAT(said.out, HasSubstr("a test says so"));
+  const Said json = account({"prove", run_, "--policy", "us-ca-sb1047-enrolled", "--json"});
+  EXPECT_EQ(json.text("verdict"), "below");
+  EXPECT_EQ(json.text("margin"), "29999999999999999999999000");
+  EXPECT_EQ(json.text("operations"), "1000");
+  EXPECT_EQ(json.text("level"), "L0");
+}
+
+TEST_F(EvidenceTest, ProveBelowAPlainNumberMindsTheGaps) {
+  const struct {
+    const char* limit;
+    int code;
+    const char* verdict;
+  } cases[] = {{"999", 3, "reached"},  {"1000", 3, "reached"}, {"1001", 5, "unknown"},
+               {"1007", 5, "unknown"}, {"1008", 0, "below"},   {"3e25", 0, "below"}};
+  for (const auto& c : cases) {
+    const Said said = account({"prove", run_, "--below", c.limit, "--json"});
+    EXPECT_EQ(said.code, c.code) << c.limit;
+    EXPECT_EQ(said.text("verdict"), c.verdict) << c.limit;
+  }
+}
+
+TEST_F(EvidenceTest, ProveTakesTheGraverOfPolicyAndNumber) {
+  const Said said =
+      account({"prove", run_, "--policy", "us-ca-sb1047-enrolled", "--below", "1000", "--json"});
+  EXPECT_EQ(said.code, 3);
+  EXPECT_EQ(said.text("verdict"), "reached");
+  EXPECT_EQ(said.text("policy_verdict"), "below");
+}
+
+TEST_F(EvidenceTest, ProveCountsCategoriesAndPhasesOfTheRule) {
+  const Said law = account({"policy", "show", "eu-aia-51", "--json"});
+  std::string file = law.out;
+  const std::string threshold = "\"10000000000000000000000000\"";
+  file.replace(file.find(threshold), threshold.size(), "\"599\"");
+  const std::string backward = "\"backward\",";
+  file.erase(file.find(backward), backward.size());
+  std::ofstream(dir_ / "forward-only.json") << file;
+  const Said said = account({"prove", run_, "--policy", dir_ / "forward-only.json", "--json"});
+  EXPECT_EQ(said.code, 3) << said.err;
+  EXPECT_EQ(said.text("counted"), "600");
+  EXPECT_EQ(said.text("margin"), "0");
+}
+
+TEST_F(EvidenceTest, AnEndorsementIsTrustedByItsKeyOnly) {
+  new_key("alice");
+  new_key("mallory");
+  EXPECT_EQ(account({"verify", run_, "--key", dir_ / "alice.pub"}).code, 2);
+  const Said signed_run = account({"sign", run_, "--key", dir_ / "alice.key"});
+  ASSERT_EQ(signed_run.code, 0) << signed_run.err;
+  const Said trusted = account({"verify", run_, "--key", dir_ / "alice.pub", "--json"});
+  EXPECT_EQ(trusted.code, 0) << trusted.err;
+  EXPECT_THAT(trusted.json().get_bool("trusted"), testing::IsOkAndHolds(true));
+  EXPECT_EQ(trusted.text("level"), "L1");
+  const Said foreign = account({"verify", run_, "--key", dir_ / "mallory.pub"});
+  EXPECT_EQ(foreign.code, 2);
+  expect_one_line(foreign, "mallory");
+  const Said proof = account({"prove", run_, "--below", "3e25", "--key", dir_ / "alice.pub"});
+  EXPECT_EQ(proof.code, 0);
+  EXPECT_THAT(proof.out, HasSubstr("at level L1 endorsed"));
+}
+
+TEST_F(EvidenceTest, AKeyThatIsNoneIsRefused) {
+  std::ofstream(dir_ / "text.pub") << "hello\n";
+  EXPECT_EQ(account({"verify", run_, "--key", dir_ / "text.pub"}).code, 2);
+  EXPECT_EQ(account({"verify", run_, "--key", dir_ / "none.pub"}).code, 1);
+  EXPECT_EQ(account({"verify", run_, "--key", ""}).code, 1);
+  EXPECT_EQ(account({"sign", run_, "--key", dir_ / "text.pub"}).code, 2);
+}
+
+TEST_F(EvidenceTest, StatusShowsFinishedRuns) {
+  const Said all = account({"status", dir_ / "account", "--json"});
+  ASSERT_EQ(all.code, 0) << all.err;
+  const Json answer = all.json();
+  const Json* finished = *answer.get_array("finished");
+  ASSERT_EQ(finished->items().size(), 1u);
+  EXPECT_THAT(account({"status", "run-1"}).out, HasSubstr("finished"));
+  damage();
+  const Said after = account({"status", run_});
+  EXPECT_EQ(after.code, 0);
+  EXPECT_THAT(after.out, HasSubstr("does not verify"));
+}
+
+}  // namespace
+}  // namespace account::cli
