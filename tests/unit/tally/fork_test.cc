@@ -1,5 +1,6 @@
 // tally.h, Note: [forked children].
 #include <atomic>
+#include <cstdlib>
 #include <thread>
 
 #include "base/bytes.h"
@@ -83,7 +84,7 @@ TEST(ForkTest, AnEndingThreadOfAChildLeavesTheParentsSlotAlone) {
   std::thread([&] {
     add(key_of(op), {1, 1, 1});
     const pid_t child = fork();
-    if (child == 0) return;  // the child's only thread ends, with its destructors, and so it does
+    if (child == 0) std::exit(0);  // with the destructors of this thread's thread locals
     EXPECT_EQ(wait_for(child), 0);
     EXPECT_EQ(parent->layout().slots[0].head.owner_tid.load(), static_cast<uint32_t>(gettid()));
   }).join();
