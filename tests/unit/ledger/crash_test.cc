@@ -93,8 +93,7 @@ TEST(CrashTest, LosesNoAcknowledgedLineWhereverTheMachineGoesDown) {
         ASSERT_TRUE(files.crashed());
         const std::string when = "crash at " + files.log()[n] + " torn " + std::to_string(torn);
         // Before anybody mends it: what is there verifies, or nothing was ever promised.
-        const auto report =
-            verify(FileSystem::real(), dir / "run-1", std::nullopt, &recount_test_rows);
+        const auto report = verify(FileSystem::real(), dir / "run-1", std::nullopt, kRecount);
         if (promise.operations > 0) {
           ASSERT_THAT(report, IsOk()) << when;
           ASSERT_TRUE(report->ok()) << when << "\n" << describe(*report);

@@ -26,8 +26,7 @@ class DamageTest : public ::testing::Test {
  protected:
   void SetUp() override {
     write_sample(FileSystem::real(), run_);
-    ASSERT_THAT(endorse(FileSystem::real(), FakeClock(), run_, developer(), &recount_test_rows),
-                IsOk());
+    ASSERT_THAT(endorse(FileSystem::real(), FakeClock(), run_, developer(), kRecount), IsOk());
     const Report report = verified(run_, key_);
     ASSERT_TRUE(report.ok()) << describe(report);
     ASSERT_TRUE(report.trusted);

@@ -22,7 +22,7 @@ class EndorsementTest : public ::testing::Test {
   }
   static sign::PublicKey public_key(char seed) { return key(seed).key.public_key(); }
   Result<std::string> sign_run(char seed, const std::string& path) {
-    return endorse(FileSystem::real(), FakeClock(), path, key(seed), &recount_test_rows);
+    return endorse(FileSystem::real(), FakeClock(), path, key(seed), kRecount);
   }
 
   TempDir dir_;

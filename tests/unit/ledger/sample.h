@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "count/transcript.h"
 #include "ledger/ledger.h"
 #include "support/matchers.h"
 #include "support/temp_dir.h"
@@ -25,9 +26,9 @@ IncarnationLine process(int rank, int world, char id);
 // 40 by aten::mm backward, of which 10 are no model operations, and lower is 5 less.
 CounterLine counted(int incarnation, uint64_t amount, uint64_t steps, bool with_ops = true);
 
-// A transcript of two rows in a dialect of these tests, and its recount: one number a line.
-inline constexpr const char* kTranscript = "{\"operations\":\"60\"}\n{\"operations\":\"40\"}\n";
-Result<Figures> recount_test_rows(std::string_view lines, uint64_t& rows);
+// A transcript of two calls of aten::mm; the real recount accepts it.
+extern const char* const kTranscript;
+inline constexpr Recount kRecount = &count::recount;
 
 // Two ranks of a world of two, three seals, a transcript, a bounded gap, closed.
 void write_sample(FileSystem& files, const std::string& run_folder, bool with_end = true,

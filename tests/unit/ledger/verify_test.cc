@@ -52,7 +52,7 @@ TEST_F(VerifyTest, TakesARunAndANodeFolderAlike) {
   EXPECT_EQ(verified(run_).totals.executed, verified(run_ + "/node-1f00ba5e").totals.executed);
   EXPECT_EQ(verified(run_ + "/").totals.executed, OpCount(kSampleOperations));
   const auto at = [](const std::string& path) {
-    return verify(FileSystem::real(), path, std::nullopt, &recount_test_rows);
+    return verify(FileSystem::real(), path, std::nullopt, kRecount);
   };
   EXPECT_THAT(at(dir_ / "nothing"), StatusIs(Code::not_found));
   EXPECT_THAT(at(dir_.path()), StatusIs(Code::not_found, HasSubstr("<run id>")));
