@@ -1,0 +1,44 @@
+// What a job knows of itself, and which jobs an order is about. Pure data.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "account/status.h"
+#include "base/json.h"
+
+namespace account::order {
+
+// Frozen where a stop is latched, so that a later start that shares any one of these is known
+// again under another name. An empty member is unknown and is shared with nobody.
+struct Traits {
+  std::string run;                   // run id
+  std::string directory;             // absolute path of the run's folder
+  std::string model;                 // e.g. "acme/chat-7b"
+  std::string scheduler_id;          // the scheduler's job id
+  std::string scheduler_name;        // and the job's name there
+  std::string command;               // hex digest of the command line with the user's name
+  std::vector<std::string> weights;  // hex digests of weights it loaded or wrote
+  std::vector<std::string> parents;  // and of those they were made from
+};
+
+Json to_json(const Traits& traits);                 // empty members are left out
+Result<Traits> traits_from_json(const Json& json);  // further members are ignored
+
+// Which one both have ("model acme/chat-7b"), or nothing.
+std::optional<std::string> shared_trait(const Traits& frozen, const Traits& job);
+
+struct Scope {
+  enum class Kind { job, model, all };
+  Kind kind = Kind::all;
+  std::string value;  // of job: a run id or the scheduler's job id; of model: its name
+};
+
+Json to_json(const Scope& scope);
+// Exactly one of {"job": text}, {"model": text}, {"all": true}.
+Result<Scope> scope_from_json(const Json& json);
+std::string to_string(const Scope& scope);  // "job 4711", "model acme/chat-7b", "all jobs"
+bool covers(const Scope& scope, const Traits& job);
+
+}  // namespace account::order
