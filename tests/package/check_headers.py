@@ -1,0 +1,32 @@
+"""Compiles each installed public header by itself: it must include what it needs, warn of nothing,
+and be an honest size."""
+
+import pathlib
+import subprocess
+import sys
+
+FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
+         "-Wconversion", "-Werror", "-xc++", "-"]
+MAX_LINES = 300
+
+
+def main(compiler: str, include: pathlib.Path, expected: list[str]) -> int:
+    headers = sorted(path.name for path in (include / "account").iterdir())
+    faults = []
+    if headers != sorted(expected):
+        faults.append(f"installed are {headers}, expected {sorted(expected)}")
+    for header in headers:
+        program = f'#include "account/{header}"\n#include "account/{header}"\nint main() {{}}\n'
+        result = subprocess.run([compiler, "-I", str(include), *FLAGS], input=program, text=True,
+                                capture_output=True)
+        if result.returncode != 0:
+            faults.append(f"account/{header} does not compile alone:\n{result.stderr}")
+        lines = len((include / "account" / header).read_text().splitlines())
+        if lines > MAX_LINES:
+            faults.append(f"account/{header} has {lines} lines, more than {MAX_LINES}")
+    print("\n".join(faults) if faults else f"{len(headers)} headers compile alone")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]))
