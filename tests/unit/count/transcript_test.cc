@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <thread>
 
@@ -280,6 +283,33 @@ TEST(TranscriptRowTest, ARowAndItsLineSayTheSame) {
   EXPECT_EQ(to_json_line(*parsed), to_json_line(call));
   EXPECT_THAT(to_json_line(call), HasSubstr("\"output_mask\":null"));
   EXPECT_THAT(to_json_line(call), HasSubstr("340282366920938463463374607431768211455"));
+}
+
+TEST(TranscriptRowTest, FieldsLieWhereTheFormatPageSays) {
+  std::ifstream file(std::string(ACCOUNT_TESTS_DIR) + "/../libaccount/doc/transcript_format.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const auto expect = [&](const std::string& name, size_t offset, size_t size) {
+    EXPECT_THAT(page, HasSubstr("\n| `" + name + "` | " + std::to_string(offset) + " | " +
+                                std::to_string(size) + " |"));
+  };
+#define ACCOUNT_FIELD(member) expect(#member, offsetof(RowBytes, member), sizeof(RowBytes::member))
+  ACCOUNT_FIELD(identity);
+  ACCOUNT_FIELD(calls);
+  ACCOUNT_FIELD(executed_low);
+  ACCOUNT_FIELD(executed_high);
+  ACCOUNT_FIELD(model_low);
+  ACCOUNT_FIELD(model_high);
+  ACCOUNT_FIELD(lower_low);
+  ACCOUNT_FIELD(lower_high);
+  ACCOUNT_FIELD(op);
+  ACCOUNT_FIELD(overload);
+  ACCOUNT_FIELD(dtype);
+  ACCOUNT_FIELD(phase);
+  ACCOUNT_FIELD(category);
+  ACCOUNT_FIELD(arguments);
+  ACCOUNT_FIELD(sizes);
+  ACCOUNT_FIELD(values);
+#undef ACCOUNT_FIELD
 }
 
 TEST(UncountedTest, CallsAreListedWithTheirReasonAndSubtract) {
