@@ -1,111 +1,145 @@
 """What counting costs in Python, beside torch's own counters: one operation, and a training step.
 
-Every variant runs in this one process, in interleaved rounds; each figure is the median over the
-rounds. `bare` excludes the dispatch key on which libaccount's kernels are registered, which is the
-path that a process without libaccount takes. The training step ends with run.step() in the
-libaccount variant, so that it includes the edge.
+Every variant has a process of its own, as a user would have; all of them are up at once and take
+turns, so that a machine that speeds up or slows down meanwhile does so for all. Each figure is the
+median over the rounds. The libaccount process takes part in a real run, with its keeper beside it,
+and a step ends with run.step().
 """
 
 import argparse
 import contextlib
 import datetime
+import multiprocessing
 import os
+import pathlib
 import platform
 import statistics
 import tempfile
 import time
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-import libaccount as account
+VARIANTS = ["bare", "libaccount", "FlopCounterMode", "torch.profiler"]
+CALLS = {"mm 4x4": 500, "add 4x4 (no formula)": 500, "training step": 2}
 
 
-def bare():
-    return torch._C._ExcludeDispatchKeyGuard(
-        torch._C.DispatchKeySet(torch._C.DispatchKey.BackendSelect)
-    )
+def serve(variant, folder, channel):
+    """A variant's process: runs what it is asked for and answers with seconds a call."""
+    import torch
+
+    torch.set_num_threads(1)
+    end_step = _nothing
+    if variant == "libaccount":
+        import libaccount
+
+        run = libaccount.start(dir=folder, run="overhead")
+        end_step = run.step
+    workloads = {
+        "mm 4x4": _binary(torch.mm, torch.ones(4, 4)),
+        "add 4x4 (no formula)": _binary(torch.add, torch.ones(4, 4)),
+        "training step": _training_step(end_step),
+    }
+    channel.send("ready")
+    while (name := channel.recv()) is not None:
+        with _counter(variant):
+            workloads[name]()  # warm
+            begin = time.perf_counter()
+            for _ in range(CALLS[name]):
+                workloads[name]()
+            seconds = time.perf_counter() - begin
+        channel.send(seconds / CALLS[name])
+    if variant == "libaccount":
+        run.finish()
 
 
-def profiler():
-    return torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True, acc_events=True
-    )
+def _nothing():
+    pass
 
 
-VARIANTS = {
-    "bare": bare,
-    "libaccount": contextlib.nullcontext,
-    "FlopCounterMode": lambda: FlopCounterMode(display=False),
-    "torch.profiler": profiler,
-}
+def _binary(op, a):
+    return lambda: op(a, a)
 
 
-def training_step(run):
+def _training_step(end_step):
     """A two-layer transformer of width 128 on 8 x 64 tokens: some 20 ms on one core."""
+    import torch
+
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(128, 4, 256, dropout=0.0, batch_first=True)
     net = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
     optimizer = torch.optim.AdamW(net.parameters())
     x = torch.randn(8, 64, 128)
 
-    def step(variant):
+    def step():
         optimizer.zero_grad()
         net(x).square().mean().backward()
         optimizer.step()
-        if variant == "libaccount":
-            run.step()
+        end_step()
 
     return step
 
 
-def measure(call, calls, rounds):
-    """Median seconds a call by variant, in interleaved rounds, the order reversed every other."""
-    seconds = {variant: [] for variant in VARIANTS}
+def _counter(variant):
+    if variant == "FlopCounterMode":
+        from torch.utils.flop_counter import FlopCounterMode
+
+        return FlopCounterMode(display=False)
+    if variant == "torch.profiler":
+        import torch
+
+        return torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True, acc_events=True
+        )
+    return contextlib.nullcontext()
+
+
+def measure(rounds, folder):
+    """Medians by workload and variant."""
+    context = multiprocessing.get_context("spawn")
+    channels, processes = {}, []
+    for variant in VARIANTS:
+        channels[variant], theirs = context.Pipe()
+        processes.append(context.Process(target=serve, args=(variant, folder, theirs)))
+        processes[-1].start()
+        assert channels[variant].recv() == "ready"
+    seconds = {(name, variant): [] for name in CALLS for variant in VARIANTS}
     for round_ in range(rounds):
-        order = list(VARIANTS) if round_ % 2 else list(reversed(VARIANTS))
-        for variant in order:
-            with VARIANTS[variant]():
-                call(variant)  # warm
-                begin = time.perf_counter()
-                for _ in range(calls):
-                    call(variant)
-                seconds[variant].append((time.perf_counter() - begin) / calls)
-    return {variant: statistics.median(s) for variant, s in seconds.items()}
+        for name in CALLS:
+            for variant in VARIANTS if round_ % 2 else reversed(VARIANTS):
+                channels[variant].send(name)
+                seconds[name, variant].append(channels[variant].recv())
+    for channel in channels.values():
+        channel.send(None)
+    for process in processes:
+        process.join()
+    return {key: statistics.median(values) for key, values in seconds.items()}
 
 
 def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as info:
-        names = {line.split(":", 1)[1].strip() for line in info if line.startswith("model name")}
+    info = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = {line.split(":", 1)[1].strip() for line in info if line.startswith("model name")}
     return f"{', '.join(sorted(names)) or platform.machine()}, {os.cpu_count()} cores"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
-    args = parser.parse_args()
+    rounds = parser.parse_args().rounds
+    # The processes that are measured write nothing meanwhile.
+    os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        medians = measure(rounds, folder)
 
-    torch.set_num_threads(1)
-    a, b = torch.ones(4, 4), torch.ones(4, 4)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        account.start(dir=folder, run="overhead") as run,
-    ):
-        run.step()  # by hand from now on
-        rows = [
-            ("mm 4x4", "us", 1e6, measure(lambda _: torch.mm(a, b), 500, args.rounds)),
-            ("add 4x4 (no formula)", "us", 1e6, measure(lambda _: a + b, 500, args.rounds)),
-            ("training step", "ms", 1e3, measure(training_step(run), 2, args.rounds)),
-        ]
+    import torch
 
     print(f"{processor()}; torch {torch.__version__}; {datetime.date.today()}")
-    print(f"{'median of ' + str(args.rounds):22}" + "".join(f"{v:>24}" for v in VARIANTS))
-    for name, unit, scale, medians in rows:
+    print(f"{'median of ' + str(rounds):22}" + "".join(f"{variant:>22}" for variant in VARIANTS))
+    for name in CALLS:
+        unit, scale = ("ms", 1e3) if name == "training step" else ("us", 1e6)
+        bare = medians[name, "bare"]
         cells = (
-            f"{value * scale:9.3f} {unit} x{value / medians['bare']:6.3f}".rjust(24)
-            for value in medians.values()
+            f"{medians[name, variant] * scale:.3f} {unit}  x{medians[name, variant] / bare:.2f}"
+            for variant in VARIANTS
         )
-        print(f"{name:22}" + "".join(cells))
+        print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 if __name__ == "__main__":

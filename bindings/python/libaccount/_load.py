@@ -18,7 +18,12 @@ _watching = False
 
 def core() -> Any:
     """The compiled module. Typed by ``_core.pyi`` for those who import it directly."""
-    return import_module("libaccount._core")
+    try:
+        return import_module("libaccount._core")
+    except ImportError as broken:
+        raise Error(
+            f"libaccount's compiled part does not load ({broken})", "unavailable"
+        ) from broken
 
 
 def folder() -> Path:
