@@ -28,7 +28,7 @@ struct AuthoritySpec {
 };
 Result<AuthoritySpec> parse_authority_spec(std::string_view text);
 
-inline constexpr uint64_t kMaxReceiptBytes = 256ull << 10;
+inline constexpr uint64_t kMaxReceiptBytes = uint64_t{256} * 1024;
 
 // What one node's keeper says of one order. For people and tools; the evidence is in the ledger.
 struct Receipt {

@@ -18,8 +18,8 @@
 namespace account::order {
 
 inline constexpr std::string_view kOrderType = "application/vnd.account.order.v1+json";
-inline constexpr uint64_t kMaxOrderBytes = 64ull << 10;  // of the envelope
-inline constexpr size_t kMaxLifted = 64;                 // stops that one lift names
+inline constexpr uint64_t kMaxOrderBytes = uint64_t{64} * 1024;  // of the envelope
+inline constexpr size_t kMaxLifted = 64;                         // stops that one lift names
 
 enum class Action { stop, lift };
 

@@ -17,8 +17,8 @@
 namespace account::order {
 
 inline constexpr std::string_view kRootType = "application/vnd.account.root.v1+json";
-inline constexpr uint64_t kMaxRootBytes = 64ull << 10;  // of the envelope
-inline constexpr int64_t kMaxQuietSeconds = 86'400;     // a day
+inline constexpr uint64_t kMaxRootBytes = uint64_t{64} * 1024;  // of the envelope
+inline constexpr int64_t kMaxQuietSeconds = 86'400;             // a day
 
 struct Role {
   std::vector<sign::PublicKey> keys;  // distinct

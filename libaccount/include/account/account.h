@@ -5,6 +5,7 @@
 #include "account/export.h"
 #include "account/keys.h"
 #include "account/op_count.h"
+#include "account/order_sender.h"
 #include "account/run.h"
 #include "account/status.h"
 #include "account/totals.h"
