@@ -71,7 +71,7 @@ class Llama:
 
 
 def fine_tune(model: Llama, plan: argparse.Namespace) -> dict:
-    """The whole job, over all ranks: its total and three ways to divide it."""
+    """The whole job, over all ranks: its total and four ways to divide it."""
 
     def times(count: int, operations: Counter) -> Counter:
         return Counter({op: plan.ranks * count * n for op, n in operations.items()})
@@ -87,6 +87,7 @@ def fine_tune(model: Llama, plan: argparse.Namespace) -> dict:
         "by_category": {
             "unassigned": (forward + backward).total(), "evaluate": evaluate.total(),
         },
+        "by_rank": {str(rank): by_op.total() // plan.ranks for rank in range(plan.ranks)},
     }
 
 

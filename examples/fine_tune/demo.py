@@ -107,8 +107,7 @@ def evidence(stage: Stage, args: argparse.Namespace) -> None:
     stage.command(stage.account, "verify", stage.run_folder)
     report = stage.data(stage.account, "verify", stage.run_folder, "--json")
     say("\nThe same total from a closed formula, from config.json and the plan alone:")
-    say(checks.equals_closed_form(report, stage.run_folder, stage.out / "model/config.json",
-                                  args, RANKS))
+    say(checks.equals_closed_form(report, stage.out / "model/config.json", args, RANKS))
     say("\nOne forward and backward with explicit attention, beside PyTorch's FlopCounterMode:")
     stage.command(sys.executable, HERE / "same_as_flop_counter.py", stage.out / "model")
 
