@@ -1,7 +1,6 @@
 // Hosting a keeper in this process.
 #include "cli/host.h"
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdlib>
 
@@ -9,15 +8,13 @@
 
 namespace account::cli {
 
-void add_host_options(CLI::App& verb, HostWords& words) {
-  verb.add_option("--dir", words.dir, "Where runs are kept (ACCOUNT_DIR; default account)");
-  verb.add_option("--run", words.run, "Run id; an existing one resumes (ACCOUNT_RUN)");
-  verb.add_option("--model", words.model, "Name of the model, for people (ACCOUNT_MODEL)");
-  verb.add_option("--policy", words.policies, "Policy to judge by while running; may be repeated")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb.add_option("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
-  verb.add_flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
+void add_host_options(const Verb& verb, HostWords& words) {
+  verb.takes("--dir", words.dir, "Where runs are kept (ACCOUNT_DIR; default account)");
+  verb.takes("--run", words.run, "Run id; an existing one resumes (ACCOUNT_RUN)");
+  verb.takes("--model", words.model, "Name of the model, for people (ACCOUNT_MODEL)");
+  verb.takes_many("--policy", words.policies, "Policy to judge by while running; may be repeated");
+  verb.takes("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
+  verb.flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
 }
 
 Result<Settings> settings_from(const HostWords& words, const Environment& environment) {

@@ -5,12 +5,9 @@
 #include <vector>
 
 #include "account/status.h"
+#include "cli/verb.h"
 #include "keeper/keeper.h"
 #include "run/settings.h"
-
-namespace CLI {
-class App;
-}
 
 namespace account::cli {
 
@@ -20,7 +17,7 @@ struct HostWords {
   std::vector<std::string> policies;
   bool quiet = false;
 };
-void add_host_options(CLI::App& verb, HostWords& words);
+void add_host_options(const Verb& verb, HostWords& words);
 
 // Settings as Run::start() computes them, with the words before the environment.
 Result<Settings> settings_from(const HostWords& words, const Environment& environment);

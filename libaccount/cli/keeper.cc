@@ -5,7 +5,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 
@@ -93,14 +92,14 @@ int keep(const KeeperWords& words) {
 
 }  // namespace
 
-void add_keeper(CLI::App& program, Act& act) {
-  CLI::App* verb = program.add_subcommand("keeper", "Keeps the account of ranks that run already");
-  verb->group("");  // for libraries, not for people
+void add_keeper(const Verb& program) {
+  const Verb verb = program.verb("keeper", "Keeps the account of ranks that run already");
+  verb.hide();  // for libraries, not for people
   auto words = std::make_shared<KeeperWords>();
-  add_host_options(*verb, words->host);
-  verb->add_flag("--foreground", words->foreground, "Stays a child of its starter");
-  verb->footer("Example:\n  account keeper --dir account --run 20261124-1f00 --foreground");
-  verb->callback([&act, words] { act = [words] { return keep(*words); }; });
+  add_host_options(verb, words->host);
+  verb.flag("--foreground", words->foreground, "Stays a child of its starter");
+  verb.footer("Example:\n  account keeper --dir account --run 20261124-1f00 --foreground");
+  verb.does([words] { return keep(*words); });
 }
 
 }  // namespace account::cli

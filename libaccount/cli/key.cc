@@ -1,7 +1,6 @@
 // `account key new|show`: the developer's key, which need never be on the cluster.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/files.h"
@@ -100,26 +99,25 @@ int show(const std::string& path, bool json) {
 
 }  // namespace
 
-void add_key(CLI::App& program, Act& act) {
-  CLI::App* group = program.add_subcommand("key", "Make and look at signing keys");
-  group->require_subcommand(1);
-  group->footer("Example:\n  account key new alice");
+void add_key(const Verb& program) {
+  const Verb group = program.verb("key", "Make and look at signing keys");
+  group.footer("Example:\n  account key new alice");
 
-  CLI::App* new_verb = group->add_subcommand("new", "Writes NAME.key (0600) and NAME.pub");
+  const Verb new_verb = group.verb("new", "Writes NAME.key (0600) and NAME.pub");
   auto words = std::make_shared<NewWords>();
-  new_verb->add_option("NAME", words->name, "For people; names the files")->required();
-  new_verb->add_option("--dir", words->dir, "Where the files go (default: here)");
-  new_verb->add_flag("--json", words->json, "As JSON");
-  new_verb->footer("Example:\n  account key new alice --dir ~/keys");
-  new_verb->callback([&act, words] { act = [words] { return create(*words); }; });
+  new_verb.needs("NAME", words->name, "For people; names the files");
+  new_verb.takes("--dir", words->dir, "Where the files go (default: here)");
+  new_verb.flag("--json", words->json, "As JSON");
+  new_verb.footer("Example:\n  account key new alice --dir ~/keys");
+  new_verb.does([words] { return create(*words); });
 
-  CLI::App* show_verb = group->add_subcommand("show", "Kind, name and id of a key file");
+  const Verb show_verb = group.verb("show", "Kind, name and id of a key file");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  show_verb->add_option("FILE", *path, "A .key or .pub file")->required();
-  show_verb->add_flag("--json", *json, "As JSON; never holds secret bytes");
-  show_verb->footer("Example:\n  account key show alice.pub");
-  show_verb->callback([&act, path, json] { act = [path, json] { return show(*path, *json); }; });
+  show_verb.needs("FILE", *path, "A .key or .pub file");
+  show_verb.flag("--json", *json, "As JSON; never holds secret bytes");
+  show_verb.footer("Example:\n  account key show alice.pub");
+  show_verb.does([path, json] { return show(*path, *json); });
 }
 
 }  // namespace account::cli

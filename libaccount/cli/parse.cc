@@ -26,15 +26,15 @@ constexpr std::string_view kFooter =
     "  account run -- torchrun --nproc-per-node 2 train.py\n"
     "  account verify account/RUN && account prove account/RUN --policy us-ca-sb1047-enrolled";
 
-void add_verbs(CLI::App& program, Act& act, const Words& command) {
-  add_run(program, act, command);
-  add_status(program, act);
-  add_verify(program, act);
-  add_prove(program, act);
-  add_sign(program, act);
-  add_key(program, act);
-  add_policy(program, act);
-  add_keeper(program, act);
+void add_verbs(const Verb& program, const Words& command) {
+  add_run(program, command);
+  add_status(program);
+  add_verify(program);
+  add_prove(program);
+  add_sign(program);
+  add_key(program);
+  add_policy(program);
+  add_keeper(program);
 }
 
 // Insertions, deletions and replacements that turn one word into the other (Levenshtein 1966).
@@ -141,7 +141,7 @@ int parse_and_act(Words words) {
   CLI::App program{std::string(kAbout), "account"};
   Act act;
   const Words command = cut_command(words);
-  add_verbs(program, act, command);
+  add_verbs(Verb(program, act), command);
   program.require_subcommand(1);
   program.footer(std::string(kFooter));
   program.set_version_flag("--version", fmt::format("account {} ({})", version(), build_id()));

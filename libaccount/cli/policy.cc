@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/output.h"
@@ -110,42 +109,40 @@ int show(const std::string& id, bool json) {
   return kYes;
 }
 
-void add_judge(CLI::App& group, Act& act) {
-  CLI::App* verb = group.add_subcommand("judge", "Holds plain numbers against a policy");
+void add_judge(const Verb& group) {
+  const Verb verb = group.verb("judge", "Holds plain numbers against a policy");
   auto words = std::make_shared<JudgeWords>();
-  verb->add_option("POLICY", words->policy, "Id or file")->required();
-  verb->add_option("--operations", words->operations, "Operations, e.g. 3e25")->required();
-  add_fact_options(*verb, words->facts);
-  verb->add_flag("--json", words->json, "As JSON");
-  verb->footer(
+  verb.needs("POLICY", words->policy, "Id or file");
+  verb.needs("--operations", words->operations, "Operations, e.g. 3e25");
+  add_fact_options(verb, words->facts);
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer(
       "Exit code 0 below, approaching or not applicable, 3 reached, 5 unknown.\n\n"
       "Example:\n"
       "  account policy judge us-ca-sb1047-enrolled --operations 3e25 --cost 20000000");
-  verb->callback([&act, words] { act = [words] { return judge(*words); }; });
+  verb.does([words] { return judge(*words); });
 }
 
 }  // namespace
 
-void add_policy(CLI::App& program, Act& act) {
-  CLI::App* group = program.add_subcommand("policy", "Dated legal thresholds: list, show, judge");
-  group->require_subcommand(1);
-  group->footer("Example:\n  account policy list");
-  add_judge(*group, act);
+void add_policy(const Verb& program) {
+  const Verb group = program.verb("policy", "Dated legal thresholds: list, show, judge");
+  group.footer("Example:\n  account policy list");
+  add_judge(group);
 
-  CLI::App* list_verb = group->add_subcommand("list", "The policies that are built in");
+  const Verb list_verb = group.verb("list", "The policies that are built in");
   auto json = std::make_shared<bool>(false);
-  list_verb->add_flag("--json", *json, "As JSON");
-  list_verb->footer("Example:\n  account policy list --json");
-  list_verb->callback([&act, json] { act = [json] { return list(*json); }; });
+  list_verb.flag("--json", *json, "As JSON");
+  list_verb.footer("Example:\n  account policy list --json");
+  list_verb.does([json] { return list(*json); });
 
-  CLI::App* show_verb = group->add_subcommand("show", "What one policy says, and its source");
+  const Verb show_verb = group.verb("show", "What one policy says, and its source");
   auto id = std::make_shared<std::string>();
   auto show_json = std::make_shared<bool>(false);
-  show_verb->add_option("POLICY", *id, "Id or file")->required();
-  show_verb->add_flag("--json", *show_json, "As JSON");
-  show_verb->footer("Example:\n  account policy show eu-aia-51");
-  show_verb->callback(
-      [&act, id, show_json] { act = [id, show_json] { return show(*id, *show_json); }; });
+  show_verb.needs("POLICY", *id, "Id or file");
+  show_verb.flag("--json", *show_json, "As JSON");
+  show_verb.footer("Example:\n  account policy show eu-aia-51");
+  show_verb.does([id, show_json] { return show(*id, *show_json); });
 }
 
 }  // namespace account::cli

@@ -1,7 +1,6 @@
 // `account prove`: a run's totals, verified first, held against a policy or a plain number.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -172,21 +171,21 @@ int prove(const ProveWords& words) {
 
 }  // namespace
 
-void add_prove(CLI::App& program, Act& act) {
-  CLI::App* verb = program.add_subcommand("prove", "Verifies a run and judges its totals");
+void add_prove(const Verb& program) {
+  const Verb verb = program.verb("prove", "Verifies a run and judges its totals");
   auto words = std::make_shared<ProveWords>();
-  verb->add_option("RUN", words->run, "A run's folder or id")->required();
-  verb->add_option("--policy", words->policy, "Id or file; `account policy list`");
-  verb->add_option("--below", words->below, "A plain number to stay below, e.g. 3e25");
-  verb->add_option("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
-  add_fact_options(*verb, words->facts);
-  verb->add_flag("--json", words->json, "As JSON");
-  verb->footer(
+  verb.needs("RUN", words->run, "A run's folder or id");
+  verb.takes("--policy", words->policy, "Id or file; `account policy list`");
+  verb.takes("--below", words->below, "A plain number to stay below, e.g. 3e25");
+  verb.takes("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
+  add_fact_options(verb, words->facts);
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer(
       "Exit code 0 below, approaching or not applicable, 2 the run does not verify, 3 reached,\n"
       "5 unknown.\n\n"
       "Example:\n"
       "  account prove account/my-run --policy us-ca-sb1047-enrolled --cost 1200");
-  verb->callback([&act, words] { act = [words] { return prove(*words); }; });
+  verb.does([words] { return prove(*words); });
 }
 
 }  // namespace account::cli

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -199,17 +198,16 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
 
 }  // namespace
 
-void add_run(CLI::App& program, Act& act, const std::vector<std::string>& command) {
-  CLI::App* verb = program.add_subcommand("run", "Counts what a command trains, and seals it");
+void add_run(const Verb& program, const std::vector<std::string>& command) {
+  const Verb verb = program.verb("run", "Counts what a command trains, and seals it");
   auto words = std::make_shared<HostWords>();
-  add_host_options(*verb, *words);
-  verb->footer(
+  add_host_options(verb, *words);
+  verb.footer(
       "The command stands after '--'; account exits with its exit code. Once a node under a\n"
       "scheduler: srun account run -- torchrun ... ACCOUNT=off runs the command alone.\n\n"
       "Example:\n"
       "  account run --model acme/chat-7b -- torchrun --nproc-per-node 2 train.py");
-  verb->callback(
-      [&act, words, command] { act = [words, command] { return run(*words, command); }; });
+  verb.does([words, command] { return run(*words, command); });
 }
 
 }  // namespace account::cli

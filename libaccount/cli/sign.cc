@@ -1,7 +1,6 @@
 // `account sign`: the developer endorses a run afterwards.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/clock.h"
@@ -39,17 +38,17 @@ int sign_run(const SignWords& words) {
 
 }  // namespace
 
-void add_sign(CLI::App& program, Act& act) {
-  CLI::App* verb = program.add_subcommand("sign", "Endorses a verified run with your key");
+void add_sign(const Verb& program) {
+  const Verb verb = program.verb("sign", "Endorses a verified run with your key");
   auto words = std::make_shared<SignWords>();
-  verb->add_option("RUN", words->run, "A run's folder or id")->required();
-  verb->add_option("--key", words->key, "Your .key file")->required();
-  verb->add_flag("--json", words->json, "As JSON");
-  verb->footer(
+  verb.needs("RUN", words->run, "A run's folder or id");
+  verb.needs("--key", words->key, "Your .key file");
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer(
       "Verifies first; a run that does not verify is not signed (exit code 2).\n\n"
       "Example:\n"
       "  account sign account/my-run --key alice.key");
-  verb->callback([&act, words] { act = [words] { return sign_run(*words); }; });
+  verb.does([words] { return sign_run(*words); });
 }
 
 }  // namespace account::cli

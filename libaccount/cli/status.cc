@@ -1,7 +1,6 @@
 // `account status`: the jobs that run on this node now, and the runs that lie in a folder.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -168,13 +167,13 @@ int status(const StatusWords& words) {
 
 }  // namespace
 
-void add_status(CLI::App& program, Act& act) {
-  CLI::App* verb = program.add_subcommand("status", "Running jobs of this node, and finished runs");
+void add_status(const Verb& program) {
+  const Verb verb = program.verb("status", "Running jobs of this node, and finished runs");
   auto words = std::make_shared<StatusWords>();
-  verb->add_option("RUN", words->where, "A run's id or folder, or a folder of runs");
-  verb->add_flag("--json", words->json, "As JSON");
-  verb->footer("Example:\n  account status");
-  verb->callback([&act, words] { act = [words] { return status(*words); }; });
+  verb.takes("RUN", words->where, "A run's id or folder, or a folder of runs");
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer("Example:\n  account status");
+  verb.does([words] { return status(*words); });
 }
 
 }  // namespace account::cli

@@ -1,27 +1,21 @@
-// The verbs of `account`, one file each. A verb adds its words to the program; the parser
-// (parse.cc) sets `act` to the one that was chosen. CLI11 stays inside the .cc files.
+// The verbs of `account`, one file each. Each adds itself to the program.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/verb.h"
 
 namespace account::cli {
 
-using Act = std::function<int()>;  // does the verb; returns the exit code
-
 // `command` is what stands behind "--" and belongs to `run` alone.
-void add_run(CLI::App& program, Act& act, const std::vector<std::string>& command);
-void add_keeper(CLI::App& program, Act& act);
-void add_status(CLI::App& program, Act& act);
-void add_verify(CLI::App& program, Act& act);
-void add_prove(CLI::App& program, Act& act);
-void add_sign(CLI::App& program, Act& act);
-void add_key(CLI::App& program, Act& act);
-void add_policy(CLI::App& program, Act& act);
+void add_run(const Verb& program, const std::vector<std::string>& command);
+void add_keeper(const Verb& program);
+void add_status(const Verb& program);
+void add_verify(const Verb& program);
+void add_prove(const Verb& program);
+void add_sign(const Verb& program);
+void add_key(const Verb& program);
+void add_policy(const Verb& program);
 
 }  // namespace account::cli

@@ -1,7 +1,6 @@
 // `account verify`: recomputes a run's ledger, offline.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 
@@ -49,17 +48,17 @@ int verify(const VerifyWords& words) {
 
 }  // namespace
 
-void add_verify(CLI::App& program, Act& act) {
-  CLI::App* verb = program.add_subcommand("verify", "Recomputes a run's ledger, offline");
+void add_verify(const Verb& program) {
+  const Verb verb = program.verb("verify", "Recomputes a run's ledger, offline");
   auto words = std::make_shared<VerifyWords>();
-  verb->add_option("PATH", words->path, "A run's or node's folder, or a run's id")->required();
-  verb->add_option("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
-  verb->add_flag("--json", words->json, "As JSON");
-  verb->footer(
+  verb.needs("PATH", words->path, "A run's or node's folder, or a run's id");
+  verb.takes("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer(
       "Without --key it proves integrity only. Exit code 2 where anything does not recompute.\n\n"
       "Example:\n"
       "  account verify account/my-run --key alice.pub");
-  verb->callback([&act, words] { act = [words] { return verify(*words); }; });
+  verb.does([words] { return verify(*words); });
 }
 
 }  // namespace account::cli

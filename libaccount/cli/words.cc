@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 
@@ -66,14 +65,13 @@ Result<uint64_t> parse_usd(const std::string& text) {
   return up.low();
 }
 
-void add_fact_options(CLI::App& verb, FactWords& words) {
-  verb.add_option("--cost", words.cost, "US dollars, at prices of the start of training");
-  verb.add_option("--parent-operations", words.parent_operations,
-                  "Of the model that training began from: a number or 'unknown'");
-  verb.add_option("--applies", words.applies,
-                  "Does the policy concern this model: yes, no, unknown");
-  verb.add_option("--date", words.date, "Judge as of this day, YYYY-MM-DD (default: today)");
-  verb.add_option("--projected", words.projected, "Operations expected at the end of training");
+void add_fact_options(const Verb& verb, FactWords& words) {
+  verb.takes("--cost", words.cost, "US dollars, at prices of the start of training");
+  verb.takes("--parent-operations", words.parent_operations,
+             "Of the model that training began from: a number or 'unknown'");
+  verb.takes("--applies", words.applies, "Does the policy concern this model: yes, no, unknown");
+  verb.takes("--date", words.date, "Judge as of this day, YYYY-MM-DD (default: today)");
+  verb.takes("--projected", words.projected, "Operations expected at the end of training");
 }
 
 Result<policy::Facts> parse_facts(const FactWords& words) {

@@ -7,12 +7,9 @@
 
 #include "account/op_count.h"
 #include "account/status.h"
+#include "cli/verb.h"
 #include "policy/policy.h"
 #include "sign/sign.h"
-
-namespace CLI {
-class App;
-}
 
 namespace account::cli {
 
@@ -29,7 +26,7 @@ struct FactWords {
   std::optional<std::string> parent_operations;  // a count or "unknown"
   std::optional<std::string> cost, date, applies, projected;
 };
-void add_fact_options(CLI::App& verb, FactWords& words);  // which must outlive the parse
+void add_fact_options(const Verb& verb, FactWords& words);
 // All but the operations. No date is today (UTC).
 Result<policy::Facts> parse_facts(const FactWords& words);
 
