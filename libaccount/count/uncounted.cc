@@ -13,9 +13,14 @@ namespace {
 
 using Kind = std::pair<std::string, std::string>;  // op, reason
 
+struct Entry {
+  uint64_t calls = 0;
+  const tally::Page* told = nullptr;  // the page whose keeper knows of it
+};
+
 struct Register {
   std::mutex mutex;
-  std::map<Kind, uint64_t> calls;
+  std::map<Kind, Entry> entries;
 };
 
 // Never destroyed: threads may count until the process is gone.
@@ -30,10 +35,13 @@ void note_uncounted(std::string_view op, std::string_view reason) noexcept {
   try {
     Kind kind{op, reason};
     Register& known = the_register();
+    const tally::Page* page = tally::active_page();
     bool first = false;
     {
       const std::lock_guard lock(known.mutex);
-      first = ++known.calls[kind] == 1;
+      Entry& entry = known.entries[kind];
+      ++entry.calls;
+      first = std::exchange(entry.told, page) != page;
     }
     if (first) {
       tally::post_event(tally::EventKind::op_named,
@@ -48,8 +56,10 @@ std::vector<Uncounted> read_uncounted() {
   Register& known = the_register();
   const std::lock_guard lock(known.mutex);
   std::vector<Uncounted> all;
-  all.reserve(known.calls.size());
-  for (const auto& [kind, calls] : known.calls) all.push_back({kind.first, calls, kind.second});
+  all.reserve(known.entries.size());
+  for (const auto& [kind, entry] : known.entries) {
+    all.push_back({kind.first, entry.calls, kind.second});
+  }
   return all;
 }
 

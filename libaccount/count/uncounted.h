@@ -1,5 +1,5 @@
 // Calls that were seen and could not be counted, and why. Nothing is silently 0: they are listed in
-// Totals.uncounted of this process, and the keeper learns of each kind once.
+// Totals.uncounted of this process, and the keeper of each page learns of each kind once.
 #pragma once
 
 #include <string_view>

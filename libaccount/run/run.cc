@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "count/transcript.h"
+#include "count/uncounted.h"
 #include "keeper/keeper.h"
 #include "keeper/page_words.h"
 #include "run/attendant.h"
@@ -65,6 +66,7 @@ struct Run::State {
   std::unique_ptr<Attendant> attendant;
   pid_t owner = 0;
   tally::Counters before;  // what this process had counted when the run began
+  std::vector<Uncounted> uncounted_before;
   bool finished = false;
   Status finish_status;
 };
@@ -102,6 +104,7 @@ Result<Run> Run::start(const RunOptions& options) {
     return met;
   }
   state->before = tally::read_process();
+  state->uncounted_before = count::read_uncounted();
   state->page = page.get();
   state->attendant = std::make_unique<Attendant>(settings, page->layout());
   tally::activate(std::move(page));
@@ -124,7 +127,9 @@ Status Run::step() {
 
 Totals Run::totals() const {
   if (state_ == nullptr || state_->page == nullptr) return Totals();
-  return tally::to_totals(tally::subtract(tally::read_process(), state_->before));
+  Totals totals = tally::to_totals(tally::subtract(tally::read_process(), state_->before));
+  totals.uncounted = count::subtract(count::read_uncounted(), state_->uncounted_before);
+  return totals;
 }
 
 Status Run::finish() {

@@ -4,12 +4,18 @@ import json
 import pathlib
 import warnings
 
+import harness
 import pytest
 import torch
 
 import libaccount as account
 
 GEMM = 2 * 4 * 8 * 8
+
+
+@pytest.fixture(name="account_command")
+def _account_command():
+    return harness.Account()
 
 
 @pytest.fixture
@@ -87,6 +93,16 @@ def test_totals_hold_every_breakdown(run):
     assert t.by_phase == {"forward": GEMM, "backward": GEMM}
     assert t.by_dtype == {"float32": 2 * GEMM}
     assert t.by_category == {"train": 2 * GEMM}
+
+
+def test_what_could_not_be_counted_is_listed_here_and_in_the_evidence(run, account_command):
+    for _ in range(2):
+        torch.mm(torch.eye(4).to_sparse(), torch.ones(4, 2))
+    (listed,) = run.totals().uncounted
+    assert listed == {"op": "aten::mm", "calls": 2, "reason": "sparse layout"}
+    run.finish()
+    (recorded,) = account_command.verify(run.directory)["uncounted"]
+    assert (recorded["op"], recorded["reason"]) == ("aten::mm", "sparse layout")
 
 
 def test_starting_again_returns_the_same_run(run):
