@@ -97,6 +97,19 @@ if __name__ == "__main__":
     assert done.stdout == "0\n"
 
 
+@pytest.mark.parametrize("starts", [False, True], ids=["silent", "started"])
+def test_a_spawned_process_that_trains_is_counted_if_it_says_so_and_named_if_not(tmp_path, starts):
+    body = SCRIPT.replace("\n", "\n    ")
+    begin = "import libaccount; libaccount.start()" if starts else "pass"
+    script = tmp_path / "spawn.py"
+    script.write_text(
+        f"import torch\ndef work(rank):\n    {begin}\n    {body}\n"
+        "if __name__ == '__main__':\n    torch.multiprocessing.spawn(work, nprocs=1)\n"
+    )
+    log = harness.run_job([sys.executable, str(script)], tmp_path / "log", ACCOUNT="on")
+    assert ("trains and is not counted" in log) is not starts
+
+
 def test_two_ranks_under_torchrun_are_one_run(tmp_path, account):
     script = tmp_path / "train.py"
     script.write_text(DDP)

@@ -22,15 +22,36 @@ _LAUNCHER_MODULES = {
 
 def init() -> None:
     """The entry point ``torch.backends``: libaccount."""
-    if os.environ.get("ACCOUNT", "").lower() != "on" or is_helper(sys.orig_argv):
+    if os.environ.get("ACCOUNT", "").lower() != "on":
         return
     try:
+        if is_helper(sys.orig_argv):
+            _warn_if_it_trains()
+            return
         from ._run import start
 
         start()
     except Exception as error:  # whatever it is, the user's `import torch` goes on
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"account: counting is off: {error}", file=sys.stderr)
+
+
+def _warn_if_it_trains() -> None:
+    """Says so, once, should this process turn out to train: then it is missing from the run."""
+    from torch.optim import optimizer as torch_optimizer
+
+    def warn(*_: object) -> None:
+        from . import _run
+
+        hook.remove()
+        if _run.current() is None:
+            print(
+                "account: a process started by multiprocessing trains and is not counted; "
+                "call libaccount.start() at the beginning of its work",
+                file=sys.stderr,
+            )
+
+    hook = torch_optimizer.register_optimizer_step_pre_hook(warn)
 
 
 def is_helper(argv: list[str]) -> bool:

@@ -80,6 +80,11 @@ class Run:
         return f"<libaccount.Run {self.id} in {self.directory}>"
 
 
+def current() -> Run | None:
+    """The run that this process takes part in."""
+    return _current
+
+
 def start(
     model: str | None = None,
     dir: str | os.PathLike[str] | None = None,
