@@ -68,42 +68,34 @@ Status parse_lift(const Json& document, Order& order) {
   return {};
 }
 
-// Who signed, as what: a stop key, or enough lift keys of one version.
-struct Signers {
-  std::vector<sign::PublicKey> stop;
-  std::vector<sign::PublicKey> lift;
-  int64_t lift_version = 0;
-  Status why_no_stop, why_no_lift;
-};
-
-Signers find_signers(const sign::Envelope& envelope, const RootChain& chain) {
-  Signers signers;
-  auto stop = sign::verify_envelope(envelope, kOrderType, chain.stop_keys(), 1);
-  signers.why_no_stop = stop.status();
-  if (stop.ok()) signers.stop = std::move(stop).value();
+// Whether lift keys of any version signed. Only then is the payload read, which says of which.
+Status signed_by_lift_keys(const sign::Envelope& envelope, const RootChain& chain) {
+  Status status;
   for (auto root = chain.roots().rbegin(); root != chain.roots().rend(); ++root) {
-    auto lift = sign::verify_envelope(envelope, kOrderType, root->lift.keys, root->lift.threshold);
-    if (root == chain.roots().rbegin()) signers.why_no_lift = lift.status();
-    if (!lift.ok()) continue;
-    signers.lift = std::move(lift).value();
-    signers.lift_version = root->version;
-    break;
+    status =
+        sign::verify_envelope(envelope, kOrderType, root->lift.keys, root->lift.threshold).status();
+    if (status.ok()) break;
   }
-  return signers;
+  return status;
 }
 
-Status check_lift(const Order& order, const sign::Envelope& envelope, const Signers& signers) {
-  if (signers.lift.empty()) {
-    return signers.why_no_lift.with_context("a lift needs lift keys; stop keys lift nothing");
+Result<std::vector<sign::PublicKey>> lift_signers(const Order& order,
+                                                  const sign::Envelope& envelope,
+                                                  const RootChain& chain) {
+  if (order.root_version > chain.newest().version) {
+    return Status(Code::unverified, fmt::format("a lift under root version {}; the root is at {}",
+                                                order.root_version, chain.newest().version));
   }
-  if (signers.lift.size() != envelope.signatures.size()) {
-    return {Code::unverified, "a lift carries a signature that is not by one of its lift keys"};
+  const Role& role = chain.roots()[static_cast<size_t>(order.root_version) - 1].lift;
+  auto signers = sign::verify_envelope(envelope, kOrderType, role.keys, role.threshold);
+  if (!signers.ok()) {
+    return signers.status().with_context("a lift needs lift keys; stop keys lift nothing");
   }
-  if (order.root_version != signers.lift_version) {
-    return {Code::unverified, fmt::format("a lift under root version {} is signed by keys of {}",
-                                          order.root_version, signers.lift_version)};
+  if (signers->size() != envelope.signatures.size()) {
+    return Status(Code::unverified,
+                  "a lift carries a signature that is not by one of its lift keys");
   }
-  return {};
+  return signers;
 }
 
 }  // namespace
@@ -165,9 +157,9 @@ Result<Order> parse_order(std::string_view payload) {
 Result<Verified> verify_order(std::string_view bytes, const RootChain& chain) {
   ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
                            sign::parse_envelope(bytes, kMaxOrderBytes));
-  Signers signers = find_signers(envelope, chain);
-  if (signers.stop.empty() && signers.lift.empty()) {
-    return signers.why_no_stop.with_context(
+  auto stop_signers = sign::verify_envelope(envelope, kOrderType, chain.stop_keys(), 1);
+  if (!stop_signers.ok() && !signed_by_lift_keys(envelope, chain).ok()) {
+    return stop_signers.status().with_context(
         fmt::format("not by a key of authority '{}'", chain.authority()));
   }
   Verified verified;
@@ -177,12 +169,10 @@ Result<Verified> verify_order(std::string_view bytes, const RootChain& chain) {
                                                 verified.order.authority, chain.authority()));
   }
   if (verified.order.action == Action::lift) {
-    ACCOUNT_RETURN_IF_ERROR(check_lift(verified.order, envelope, signers));
-    verified.signers = std::move(signers.lift);
-    verified.root_version = signers.lift_version;
+    ACCOUNT_ASSIGN_OR_RETURN(verified.signers, lift_signers(verified.order, envelope, chain));
   } else {
-    if (signers.stop.empty()) return signers.why_no_stop.with_context("a stop needs a stop key");
-    verified.signers = std::move(signers.stop);
+    if (!stop_signers.ok()) return stop_signers.status().with_context("a stop needs a stop key");
+    verified.signers = std::move(stop_signers).value();
   }
   verified.envelope = bytes;
   return verified;

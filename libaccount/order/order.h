@@ -57,12 +57,12 @@ struct Verified {
   Order order;
   std::string envelope;                  // the bytes as they came
   std::vector<sign::PublicKey> signers;  // distinct, of the role
-  int64_t root_version = 0;              // a lift's: the version whose lift keys signed
 };
 
 // Length, envelope, signatures, and only then the payload's meaning. A stop needs one key of
-// RootChain::stop_keys(); a lift the threshold of one version's lift keys, and no other signature.
-// corrupt: mangled, oversize or unknown; unverified: foreign, or not by the keys of its action.
+// RootChain::stop_keys(); a lift the threshold of the lift keys of the version that it names, and
+// no other signature. corrupt: mangled, oversize or unknown; unverified: foreign, or not by the
+// keys of its action.
 Result<Verified> verify_order(std::string_view bytes, const RootChain& chain);
 
 // As a file: the envelope without a line end, so that a shortened file never reads as a whole one.

@@ -133,9 +133,9 @@ class Judge {
           fmt::format("the root expired at {}, and lifts nothing", time_text(root.expires_unix)),
           "the authority has to publish its next root"};
     }
-    if (found.verified.root_version != root.version) {
+    if (order.root_version != root.version) {
       return {Code::replayed, fmt::format("a lift under root version {}; the root is at {}",
-                                          found.verified.root_version, root.version)};
+                                          order.root_version, root.version)};
     }
     if (order.issued_unix > now_unix_ + kClockSkewSeconds) {
       return {Code::expired, fmt::format("a lift issued at {}, which is yet to come",

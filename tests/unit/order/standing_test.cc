@@ -191,15 +191,26 @@ TEST_F(StandingTest, IsNotMovedByAnOldLiftCopiedBack) {
 TEST_F(StandingTest, RefusesALiftUnderARootThatWasReplaced) {
   const Order order = make_stop();
   const std::string lifting = lift(make_lift({hash_of(order)}));
-  StandingInput in = input({stop(order), lifting});
-  in.authorities[0].chain =
-      RootChain::verify({a_.signed_root(a_.root()), a_.signed_root(a_.root(2))}, "").value();
-  // Signed by keys that are the same in both versions, but it says version 1.
-  EXPECT_FALSE(may_train(in));
-  Order renewed = make_lift({hash_of(order)});
-  renewed.root_version = 2;
-  in.authorities[0].found.push_back({"orders/y.json", lift(renewed)});
-  EXPECT_TRUE(may_train(in));
+  Root other_keys = a_.root(2);
+  other_keys.lift.keys = {a_.lift_b.public_key(), a_.lift_c.public_key()};
+  for (const Root& second : {a_.root(2), other_keys}) {
+    StandingInput in = input({stop(order), lifting});
+    in.authorities[0].chain =
+        RootChain::verify({a_.signed_root(a_.root()), a_.signed_root(second)}, "").value();
+    const Standing standing = judge_standing(in);
+    EXPECT_FALSE(standing.permission().ok());
+    ASSERT_EQ(standing.refused.size(), 1u);
+    EXPECT_EQ(standing.refused[0].why.code(), Code::replayed);
+    // What was accepted before the rotation holds; and who signs under the new root lifts.
+    in.authorities[0].accepted.push_back({"ledger", lifting});
+    EXPECT_TRUE(may_train(in));
+    in.authorities[0].accepted.clear();
+    Order renewed = make_lift({hash_of(order)});
+    renewed.root_version = 2;
+    in.authorities[0].found.push_back(
+        {"orders/y.json", sign_order(renewed, {&a_.lift_b, &a_.lift_c})});
+    EXPECT_TRUE(may_train(in));
+  }
 }
 
 TEST_F(StandingTest, LetsEachAuthorityLiftItsOwnOnly) {
