@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <type_traits>
 
 #include "count/transcript_row.h"
 
@@ -20,11 +21,6 @@ constexpr std::array<uint64_t, 4> kAlwaysRecorded = {1, 2, 10, 100};
 // The rows of the step that is being recorded, found by their identity.
 class Recorder {
  public:
-  static Recorder& instance() noexcept {
-    static auto& recorder = *new Recorder;
-    return recorder;
-  }
-
   void begin(tally::Transcript& area, uint64_t step) noexcept {
     const std::lock_guard lock(mutex_);
     index_.fill(kNoRow);
@@ -97,6 +93,8 @@ class Recorder {
   std::mutex mutex_;
   std::array<uint16_t, kIndexSize> index_{};
 };
+static_assert(std::is_trivially_destructible_v<Recorder>);  // threads may outlive main()
+constinit Recorder recorder;
 
 // How many of kAlwaysRecorded were begun.
 std::atomic<size_t> begun{0};
@@ -115,7 +113,7 @@ void begin_if_due(tally::Transcript& area, uint64_t step) noexcept {
     area.wanted_at.store(0, std::memory_order_relaxed);
     due = true;
   }
-  if (due) Recorder::instance().begin(area, step);
+  if (due) recorder.begin(area, step);
 }
 
 Status refuse_line(uint64_t line, const std::string& why) {
@@ -151,15 +149,15 @@ void record(const Row& row, const Arguments& arguments, tally::Key key,
   tally::Page* page = tally::active_page();
   // A forked child inherits the flag and has a page that records nothing.
   if (page == nullptr || !Recorder::is_recording(page->layout().transcript)) return;
-  Recorder::instance().add(page->layout().transcript,
-                           {&row, arguments, key.dtype, key.phase, key.category, 1, figures});
+  recorder.add(page->layout().transcript,
+               {&row, arguments, key.dtype, key.phase, key.category, 1, figures});
 }
 
 void on_step_closed(uint64_t closed_step) noexcept {
   tally::Page* page = tally::active_page();
   if (closed_step == 0 || page == nullptr) return;
   tally::Transcript& area = page->layout().transcript;
-  if (Recorder::is_recording(area)) Recorder::instance().end(area);
+  if (Recorder::is_recording(area)) recorder.end(area);
   begin_if_due(area, closed_step + 1);
 }
 

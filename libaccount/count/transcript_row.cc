@@ -9,7 +9,7 @@
 namespace account::count {
 namespace {
 
-constexpr size_t kLongestLine = 8 * 1024;
+constexpr size_t kLongestLine = size_t{8} * 1024;
 
 // What a formula's first output is called in a line; the table calls it "->".
 constexpr std::string_view kOutput = "output";

@@ -48,7 +48,7 @@ void note_uncounted(std::string_view op, std::string_view reason) noexcept {
                         R"({"op":")" + kind.first + R"(","reason":")" + kind.second + R"("})");
     }
   } catch (const std::exception&) {
-    // Out of memory: training goes on.
+    return;  // out of memory: training goes on
   }
 }
 

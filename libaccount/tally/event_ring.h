@@ -11,7 +11,7 @@
 namespace account::tally {
 
 // Room that only refused exports may use: some dozens of them, should a keeper be away for long.
-inline constexpr size_t kExportReserve = 8 * 1024;
+inline constexpr size_t kExportReserve = size_t{8} * 1024;
 
 struct FrameHead {
   uint32_t bytes;

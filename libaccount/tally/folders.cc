@@ -35,8 +35,9 @@ class NameHash {
     const uint64_t first = finalized(a_ + b_), second = finalized(first ^ std::rotl(b_, 32));
     std::string bytes;
     for (const uint64_t word : {first, second}) {
-      for (int shift = 56; shift >= 0; shift -= 8)
-        bytes.push_back(static_cast<char>(word >> shift));
+      for (uint64_t shift = 64; shift > 0; shift -= 8) {
+        bytes.push_back(static_cast<char>(word >> (shift - 8)));
+      }
     }
     return to_hex(bytes);
   }

@@ -184,6 +184,6 @@ struct PageLayout {
   Transcript transcript;
   Mailbox mailbox;
 };
-static_assert(sizeof(PageLayout) <= 1024 * 1024);
+static_assert(sizeof(PageLayout) <= size_t{1024} * 1024);
 
 }  // namespace account::tally

@@ -66,7 +66,7 @@ Status allocate(int fd, const std::string& path) {
   if (const int error = posix_fallocate(fd, 0, kPageBytes); error != 0) {
     return errno_status("allocating", path, error);
   }
-  const std::string zeros(64 * 1024, '\0');
+  const std::string zeros(size_t{64} * 1024, '\0');
   for (size_t at = 0; at < kPageBytes;) {
     const ssize_t wrote =
         pwrite(fd, zeros.data(), std::min(zeros.size(), kPageBytes - at), static_cast<off_t>(at));

@@ -54,7 +54,7 @@ Process::Process() {
   (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-Process& Process::instance() noexcept {
+Process& Process::instance() {
   static auto& process = *new Process;
   return process;
 }
@@ -76,6 +76,7 @@ void Process::make_active(std::unique_ptr<Page> page) {
 std::vector<const Page*> Process::pages() {
   const std::lock_guard lock(mutex_);
   std::vector<const Page*> all;
+  all.reserve(pages_.size());
   for (const auto& page : pages_) all.push_back(page.get());
   return all;
 }
@@ -162,8 +163,8 @@ void Process::after_fork_in_child() {
     process.active_.store(nullptr, std::memory_order_release);
     generation.fetch_add(1, std::memory_order_release);
   }
-  // Others may hold pointers into the parent's pages: they stay mapped, and are forgotten.
-  for (auto& page : process.pages_) (void)page.release();  // NOLINT(bugprone-unused-return-value)
+  // Others may hold pointers into the parent's pages: they stay mapped, but are not counted here.
+  for (auto& page : process.pages_) process.inherited_.push_back(std::move(page));
   process.pages_.clear();
   process.waiting_.clear();  // the parent sends these
   process.any_waiting_.store(false, std::memory_order_relaxed);

@@ -35,7 +35,7 @@ class SpinLock {
 
 class Process {
  public:
-  static Process& instance() noexcept;
+  static Process& instance();
 
   void activate(std::unique_ptr<Page> page);
   Page* active() const noexcept { return active_.load(std::memory_order_acquire); }
@@ -73,6 +73,7 @@ class Process {
   std::atomic<Page*> active_{nullptr};
   Page* parents_page_ = nullptr;  // in a forked child until it has one of its own
   std::vector<std::unique_ptr<Page>> pages_;
+  std::vector<std::unique_ptr<Page>> inherited_;  // of the processes that forked this one
   std::map<std::string, uint16_t, std::less<>> op_ids_;
   std::vector<std::string> op_names_;  // by id
   std::deque<Waiting> waiting_;

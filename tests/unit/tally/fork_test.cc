@@ -84,7 +84,11 @@ TEST(ForkTest, AnEndingThreadOfAChildLeavesTheParentsSlotAlone) {
   std::thread([&] {
     add(key_of(op), {1, 1, 1});
     const pid_t child = fork();
-    if (child == 0) std::exit(0);  // with the destructors of this thread's thread locals
+    if (child == 0) {
+      // exit() runs the destructors of this thread's thread locals, then this, and nothing else.
+      std::atexit([] { _exit(0); });
+      std::exit(0);
+    }
     EXPECT_EQ(wait_for(child), 0);
     EXPECT_EQ(parent->layout().slots[0].head.owner_tid.load(), static_cast<uint32_t>(gettid()));
   }).join();
