@@ -10,11 +10,11 @@ constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kBase64Alphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<int8_t, 256> reverse(std::string_view alphabet) {
-  std::array<int8_t, 256> table{};
+constexpr std::array<int, 256> reverse(std::string_view alphabet) {
+  std::array<int, 256> table{};
   table.fill(-1);
   for (size_t i = 0; i < alphabet.size(); ++i) {
-    table[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
+    table[static_cast<uint8_t>(alphabet[i])] = static_cast<int>(i);
   }
   return table;
 }

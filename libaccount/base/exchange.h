@@ -21,7 +21,7 @@ namespace account {
 class ACCOUNT_API Exchange {
  public:
   static constexpr size_t kMaxKeyBytes = 256;
-  static constexpr size_t kMaxBlobBytes = 32 * 1024;
+  static constexpr size_t kMaxBlobBytes = size_t{32} * 1024;
 
   virtual ~Exchange() = default;
 

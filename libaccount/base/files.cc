@@ -118,7 +118,7 @@ class RealFileSystem final : public FileSystem {
   Status write_atomically(const std::string& path, std::string_view bytes, int mode) override {
     static std::atomic<uint64_t> serial{0};
     const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), serial++);
-    const Status written = write_and_sync(temporary, bytes, mode);
+    Status written = write_and_sync(temporary, bytes, mode);
     if (!written.ok()) {
       ::unlink(temporary.c_str());
       return written;

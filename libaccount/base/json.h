@@ -25,15 +25,15 @@ class Json {
   using Member = std::pair<std::string, Json>;
 
   Json() = default;
-  Json(std::nullptr_t) {}        // NOLINT(google-explicit-constructor)
-  Json(bool value);              // NOLINT(google-explicit-constructor)
-  Json(int value);               // NOLINT(google-explicit-constructor)
-  Json(int64_t value);           // NOLINT(google-explicit-constructor)
-  Json(uint64_t value);          // NOLINT(google-explicit-constructor)
-  Json(const char* value);       // NOLINT(google-explicit-constructor)
-  Json(std::string value);       // NOLINT(google-explicit-constructor)
-  Json(std::string_view value);  // NOLINT(google-explicit-constructor)
-  Json(OpCount value);           // decimal string; NOLINT(google-explicit-constructor)
+  Json(std::nullptr_t) {}        // NOLINT(misc-explicit-constructor)
+  Json(bool value);              // NOLINT(misc-explicit-constructor)
+  Json(int value);               // NOLINT(misc-explicit-constructor)
+  Json(int64_t value);           // NOLINT(misc-explicit-constructor)
+  Json(uint64_t value);          // NOLINT(misc-explicit-constructor)
+  Json(const char* value);       // NOLINT(misc-explicit-constructor)
+  Json(std::string value);       // NOLINT(misc-explicit-constructor)
+  Json(std::string_view value);  // NOLINT(misc-explicit-constructor)
+  Json(OpCount value);           // decimal string; NOLINT(misc-explicit-constructor)
   static Json array(std::vector<Json> items = {});
   static Json object(std::initializer_list<Member> members = {});
   static Json object(std::vector<Member> members);  // whose names must be distinct

@@ -90,7 +90,7 @@ std::string OpCount::to_decimal() const {
 }
 
 std::string OpCount::to_short() const {
-  const std::string digits = to_decimal();
+  std::string digits = to_decimal();
   if (digits.size() <= 3) return digits;
   int leading = std::stoi(digits.substr(0, 3));
   if (digits[3] >= '5') ++leading;  // half up

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <charconv>
 #include <string_view>
 
 namespace account {
@@ -30,7 +30,9 @@ uint64_t process_start_ticks(pid_t pid) {
     if (space == std::string_view::npos) return 0;
     rest.remove_prefix(space + 1);
   }
-  return std::strtoull(rest.data(), nullptr, 10);
+  uint64_t ticks = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), ticks);  // leaves 0 where it fails
+  return ticks;
 }
 
 bool process_alive(pid_t pid, uint64_t start_ticks) {

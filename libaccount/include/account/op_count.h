@@ -21,8 +21,8 @@ __extension__ typedef unsigned __int128 Uint128;
 class OpCount {
  public:
   constexpr OpCount() noexcept = default;
-  constexpr OpCount(uint64_t value) noexcept
-      : value_(value) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(misc-explicit-constructor): a count is a number
+  constexpr OpCount(uint64_t value) noexcept : value_(value) {}
   static constexpr OpCount from_raw(Uint128 value) noexcept {
     OpCount count;
     count.value_ = value;

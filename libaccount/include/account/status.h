@@ -76,9 +76,9 @@ class [[nodiscard]] ACCOUNT_API Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}  // NOLINT(misc-explicit-constructor)
   // Precondition: !status.ok().
-  Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {  // NOLINT(misc-explicit-constructor)
     assert(!status_.ok());
   }
 
@@ -114,7 +114,9 @@ class [[nodiscard]] Result {
 // ACCOUNT_ASSIGN_OR_RETURN(auto x, f()): declares x from the Result, or leaves with its status.
 #define ACCOUNT_ASSIGN_OR_RETURN(declaration, expr) \
   ACCOUNT_ASSIGN_OR_RETURN_(ACCOUNT_CONCAT_(account_result_, __LINE__), declaration, expr)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses
 #define ACCOUNT_ASSIGN_OR_RETURN_(name, declaration, expr) \
   auto name = (expr);                                      \
   if (!name.ok()) return name.status();                    \
   declaration = std::move(name).value()
+// NOLINTEND(bugprone-macro-parentheses)
