@@ -21,8 +21,8 @@ struct NewWords {
 
 Status check_file_name(const std::string& name) {
   ACCOUNT_RETURN_IF_ERROR(sign::check_key_name(name));
-  if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".") ||
-      name.starts_with("-")) {
+  if (name.empty() || name.find('/') != std::string::npos || name.starts_with('.') ||
+      name.starts_with('-')) {
     return {Code::invalid_argument, fmt::format("'{}' cannot name a file", name),
             "use letters and digits; --dir says where the files go"};
   }

@@ -90,7 +90,7 @@ Named name_verbs(CLI::App& program, std::span<const std::string> words) {
   for (const std::string& word : words) {
     if (verbs_of(*at).empty()) return named;
     if (word == "-h" || word == "--help" || word == "--version") return named;
-    if (word.starts_with("-")) {
+    if (word.starts_with('-')) {
       named.fault = {Code::invalid_argument, fmt::format("there is no option '{}'", word),
                      fmt::format("see `{} --help`", named.path)};
       return named;

@@ -6,11 +6,6 @@
 #include "policy/policy.h"
 
 namespace account::policy {
-namespace {
-
-constexpr uint64_t kFileCapBytes = 256 * 1024;
-
-}  // namespace
 
 const std::vector<std::string>& built_in_ids() {
   static const std::vector<std::string> ids = [] {

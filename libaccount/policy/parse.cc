@@ -14,7 +14,6 @@
 namespace account::policy {
 namespace {
 
-constexpr uint64_t kFileCapBytes = 256 * 1024;
 constexpr std::string_view kFormat = "account-policy-1";
 constexpr std::array<std::string_view, 4> kStatuses = {"in_force", "vetoed", "superseded",
                                                        "proposed"};

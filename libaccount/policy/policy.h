@@ -62,6 +62,8 @@ struct Policy {
   std::string sha256;  // of the file's bytes
 };
 
+inline constexpr uint64_t kFileCapBytes = uint64_t{256} * 1024;  // the largest ships with 3 KiB
+
 Result<Policy> parse(std::string_view bytes);  // strict: unknown fields refused
 const std::vector<std::string>& built_in_ids();
 Result<Policy> load(std::string_view id_or_path);  // built in by id, else a file

@@ -7,24 +7,23 @@ namespace {
 using ::testing::HasSubstr;
 using UsageTest = CliTest;
 
-const std::vector<std::vector<std::string>> kVerbs = {
-    {"run"},
-    {"status"},
-    {"verify"},
-    {"prove"},
-    {"sign"},
-    {"key"},
-    {"key", "new"},
-    {"key", "show"},
-    {"policy"},
-    {"policy", "judge"},
-    {"policy", "list"},
-    {"policy", "show"},
-    {"keeper"},
-};
-
 TEST_F(UsageTest, EveryVerbHasHelpWithAnExample) {
-  for (std::vector<std::string> words : kVerbs) {
+  const std::vector<std::vector<std::string>> verbs = {
+      {"run"},
+      {"status"},
+      {"verify"},
+      {"prove"},
+      {"sign"},
+      {"key"},
+      {"key", "new"},
+      {"key", "show"},
+      {"policy"},
+      {"policy", "judge"},
+      {"policy", "list"},
+      {"policy", "show"},
+      {"keeper"},
+  };
+  for (std::vector<std::string> words : verbs) {
     words.push_back("--help");
     const Said said = account(words);
     EXPECT_EQ(said.code, 0) << words[0];
