@@ -67,7 +67,7 @@ $(VENV)/.demo: requirements/demo.txt requirements/demo-no-deps.txt $(VENV)/.buil
 	@touch $@
 
 $(VENV)/.lint: requirements/lint.txt $(VENV)/.build
-	@$(PIP) install -q -r requirements/lint.txt
+	@$(PIP) install -q --ignore-installed -r requirements/lint.txt
 	@touch $@
 
 deps: $(VENV)/.build $(VENV)/.test
@@ -106,7 +106,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/overhead.py
 
 lint: $(INSTALLED) $(VENV)/.lint
-	@PATH=$(CURDIR)/$(BIN):$$PATH tests/house/lint.sh $(BUILD)
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/house/lint.py $(BUILD)
 
 clean:
 	rm -rf build $(VENV)

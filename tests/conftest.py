@@ -2,13 +2,9 @@
 
 import os
 import pathlib
-import sys
-
-import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 
 import harness
+import pytest
 
 
 @pytest.fixture(autouse=True)

@@ -64,7 +64,8 @@ class Stage:
         """Runs it with its output as it comes. Any other exit status ends the demo."""
         words = [str(part) for part in parts]
         say(f"\n$ {shlex.join(shown(word) for word in words)}")
-        status = subprocess.run(words, env=self.environment, stdin=subprocess.DEVNULL).returncode
+        status = subprocess.run(words, env=self.environment, stdin=subprocess.DEVNULL,
+                                check=False).returncode
         if status != expect:
             raise checks.NotAsItMustBe(f"exit status {status}, but it must be {expect}")
         if expect:
@@ -73,7 +74,7 @@ class Stage:
     def data(self, *parts: object, expect: int = 0) -> str:
         """Runs it for what it writes to stdout; talk on stderr is shown."""
         done = subprocess.run([str(part) for part in parts], env=self.environment, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         if done.returncode != expect:
             raise checks.NotAsItMustBe(f"{shlex.join(map(str, parts))}: exit {done.returncode}")
         return done.stdout

@@ -4,6 +4,7 @@ A job under test keeps its own count (jobs/own_count.py) in files that share not
 libaccount, so that the two can be compared after any number of kills.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -67,7 +68,7 @@ class Account:
                  **keywords) -> subprocess.CompletedProcess:
         command = [self.path, *map(str, arguments)]
         done = subprocess.run(command, text=True, capture_output=True, timeout=timeout,
-                              stdin=subprocess.DEVNULL, **keywords)
+                              stdin=subprocess.DEVNULL, check=False, **keywords)
         assert expect is None or done.returncode == expect, (
             f"{shlex.join(command)}: exit {done.returncode}, expected {expect}\n"
             f"{done.stdout}{done.stderr}")
@@ -122,10 +123,8 @@ def run_job(command: list[str], log: pathlib.Path, expect: int = 0, timeout: flo
 def children(pid: int) -> list[int]:
     found = []
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
+        with contextlib.suppress(OSError):  # ended meanwhile
             found += [int(child) for child in task.read_text().split()]
-        except OSError:
-            pass  # ended meanwhile
     return found
 
 
@@ -138,10 +137,8 @@ def kill_tree(pid: int) -> None:
 
 
 def kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def alive(pid: int) -> bool:

@@ -48,7 +48,7 @@ def test_any_one_bit_of_any_file_is_refused_with_its_place(account, finished_run
     chosen = random.Random(20)
     for original in files:
         size = original.stat().st_size
-        for bit in chosen.sample(range(size * 8), FLIPS_A_FILE) + [0, size * 8 - 1]:
+        for bit in [*chosen.sample(range(size * 8), FLIPS_A_FILE), 0, size * 8 - 1]:
             copy = tmp_path / "copy"
             shutil.copytree(finished_run, copy)
             changed = copy / original.relative_to(finished_run)

@@ -5,15 +5,12 @@ import json
 import pathlib
 import sys
 
+import checks
+import closed_form
 import harness
 import pytest
 
 EXAMPLE = harness.ROOT / "examples" / "fine_tune"
-sys.path.insert(0, str(EXAMPLE))
-
-import checks
-import closed_form
-
 PLAN = argparse.Namespace(steps=6, batch=2, length=16, held_out=3, evaluations=3)
 OPTIONS = ["--steps", "6", "--batch", "2", "--length", "16", "--held-out", "3",
            "--evaluations", "3", "--learning-rate", "0.01", "--dtype", "float32"]

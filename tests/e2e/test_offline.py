@@ -1,5 +1,6 @@
 """No network: neither a single-process job nor its keeper ever holds an internet socket."""
 
+import contextlib
 import os
 import pathlib
 
@@ -18,10 +19,8 @@ def internet_sockets() -> set[str]:
 def open_files(pid: int) -> set[str]:
     names = set()
     for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        try:
+        with contextlib.suppress(OSError):  # closed meanwhile
             names.add(os.readlink(link))
-        except OSError:
-            pass  # closed meanwhile
     return names
 
 
