@@ -85,6 +85,7 @@ def prepare(stage: Stage) -> None:
     stage.command(sys.executable, HERE / "prepare.py", stage.out)
     for left_over in ("account", "keys", "tampered"):
         shutil.rmtree(stage.out / left_over, ignore_errors=True)
+    (stage.out / "keys").mkdir(mode=0o700)
 
 
 def plan_options(args: argparse.Namespace) -> list[str]:
