@@ -19,10 +19,10 @@ FLAGS := WERROR=$(WERROR)
 
 # What the C++ and the Python package are built from; a file that was deleted drops out.
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard -- CMakeLists.txt cmake libaccount \
-	bindings tests benchmarks pyproject.toml 2>/dev/null | grep -v '^tests/.*\.py$$' || true))
+	bindings tests benchmarks pyproject.toml 2>/dev/null | grep -Ev '^tests/.*\.py$$|\.md$$' || true))
 ifeq ($(SOURCES),)
 SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmarks pyproject.toml \
-	-type f -not -path 'tests/*.py')
+	-type f -not -path 'tests/*.py' -not -name '*.md')
 endif
 
 .PHONY: help deps build demo test bench lint clean system system-demo
