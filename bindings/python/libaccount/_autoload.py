@@ -40,18 +40,21 @@ def _warn_if_it_trains() -> None:
     """Says so, once, should this process turn out to train: then it is missing from the run."""
     from torch.optim import optimizer as torch_optimizer
 
-    def warn(*_: object) -> None:
+    told = False
+
+    def warn(*_: object) -> None:  # stays registered: a hook must not be removed while hooks run
+        nonlocal told
         from . import _run
 
-        hook.remove()
-        if _run.current() is None:
+        if not told and _run.current() is None:
             print(
                 "account: a process started by multiprocessing trains and is not counted; "
                 "call libaccount.start() at the beginning of its work",
                 file=sys.stderr,
             )
+        told = True
 
-    hook = torch_optimizer.register_optimizer_step_pre_hook(warn)
+    torch_optimizer.register_optimizer_step_pre_hook(warn)
 
 
 def is_helper(argv: list[str]) -> bool:
