@@ -32,6 +32,17 @@ constexpr int kLockAttempts = 20;
 constexpr int kLedgerAttempts = 60;
 constexpr auto kAttemptPause = std::chrono::milliseconds(50);
 
+// Note: [lock file] A keeper that ends removes its lock file, and another may have opened it just
+// before: a lock on a file without a name guards nothing. So a lock counts only where a second look
+// at the name finds it held.
+Result<std::unique_ptr<FileLock>> lock_place(FileSystem& files, const std::string& path) {
+  auto lock = files.lock(path);
+  if (!lock.ok()) return lock;
+  const Code second = files.lock(path).status().code();
+  if (second == Code::unavailable) return lock;
+  return Status(Code::unavailable, "the lock " + path + " was taken away");
+}
+
 }  // namespace
 
 Keeper::Keeper(const KeeperOptions& options, const Surroundings& surroundings)
@@ -54,7 +65,7 @@ Keeper::~Keeper() {
   writer_.reset();
   if (lock_ == nullptr) return;
   // Last, and after the ledger is free: who comes now is the next keeper.
-  if (is_over_) {
+  if (is_over_ || !has_opened_) {
     (void)world_.files.remove(join_path(lock_folder_, kStatusName)).ok();
     (void)world_.files.remove(join_path(lock_folder_, kLockName)).ok();
     rmdir(lock_folder_.c_str());  // fails while pages lie there, as it should
@@ -74,6 +85,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   }
   keeper->totals_ = std::make_unique<JobTotals>(*exchange, surroundings.clock);
   keeper->totals_->start();
+  keeper->has_opened_ = true;
   keeper->voice_.started(keeper->status_, keeper->judge_.ids());
   return keeper;
 }
@@ -84,7 +96,7 @@ Status Keeper::take_place() {
     last = tally::open_private_folder(folder).status();
     if (!last.ok()) continue;
     for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
-      auto lock = world_.files.lock(join_path(folder, kLockName));
+      auto lock = lock_place(world_.files, join_path(folder, kLockName));
       if (lock.ok()) {
         lock_ = std::move(lock).value();
         lock_folder_ = folder;

@@ -151,7 +151,7 @@ class Keeper {
   int64_t idle_since_ns_ = 0;  // since when there is nothing left to watch
   int64_t ending_since_ns_ = 0;
   bool seen_any_ = false, any_died_ = false, end_queued_ = false;
-  bool is_over_ = false;
+  bool has_opened_ = false, is_over_ = false;
 
   struct Sample {
     int64_t monotonic_ns;

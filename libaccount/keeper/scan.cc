@@ -165,6 +165,7 @@ void Keeper::take_mail(Watch& watch) {
   }
   count::Transcript transcript;
   if (!count::take(*watch.page, transcript)) return;
+  if (transcript.lines.empty() && transcript.not_kept == 0) return;  // a step without counted calls
   later([line = watch.line, transcript](ledger::Writer& writer) {
     writer.transcript(writer.incarnation(line), transcript.step, transcript.not_kept,
                       transcript.lines);

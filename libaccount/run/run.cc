@@ -101,6 +101,7 @@ Result<Run> Run::start(const RunOptions& options) {
   }
   if (Status met = meet_keeper(settings, *page); !met.ok()) {
     (void)FileSystem::real().remove(page->path()).ok();
+    rmdir(page->path().substr(0, page->path().rfind('/')).c_str());  // where it was the only one
     return met;
   }
   state->before = tally::read_process();

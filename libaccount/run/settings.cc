@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/bytes.h"
@@ -31,14 +32,42 @@ int first_number(const Environment& environment, std::initializer_list<const cha
   return otherwise;
 }
 
+// Slurm's variables are those of the step that srun started: inside an allocation, a program that
+// was started without srun is a process alone.
 int world_size(const Environment& environment) {
-  return first_number(environment, {"WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"}, 1);
+  return first_number(environment, {"WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"},
+                      1);
 }
 
+// The entry of this node in "2(x3),1": two tasks on each of three nodes, then one. -1: no such.
+int slurm_tasks_here(const Environment& environment) {
+  const std::string text = environment("SLURM_STEP_TASKS_PER_NODE").value_or("");
+  int nodes_before = first_number(environment, {"SLURM_NODEID"}, -1);
+  if (nodes_before < 0) return -1;
+  for (const std::string& part : split_list(text)) {
+    int tasks = 0, times = 1;
+    if (std::sscanf(part.c_str(), "%d(x%d)", &tasks, &times) < 1) return -1;
+    if (nodes_before < times) return tasks;
+    nodes_before -= times;
+  }
+  return -1;
+}
+
+// -1 where nobody says it.
 int local_world_size(const Environment& environment) {
-  return first_number(environment,
-                      {"LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-                      world_size(environment));
+  const int said =
+      first_number(environment, {"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"}, -1);
+  if (said > 0) return said;
+  if (world_size(environment) == 1) return 1;
+  return slurm_tasks_here(environment);
+}
+
+// Ranks without a launcher that tells: on one node, if they meet there.
+bool spans_nodes(const Environment& environment) {
+  const int local = local_world_size(environment);
+  if (local > 0) return local < world_size(environment);
+  const std::string master = environment("MASTER_ADDR").value_or("localhost");
+  return master != "localhost" && !master.starts_with("127.") && master != "::1";
 }
 
 tally::Identity identify(const Environment& environment) {
@@ -113,7 +142,7 @@ Result<std::string> choose_run_id(const Environment& environment) {
     if (const auto id = environment(variable)) return scheduler + *id;
   }
   if (world_size(environment) <= 1) return today() + "-" + to_hex(random_bytes(2));
-  if (local_world_size(environment) < world_size(environment)) {
+  if (spans_nodes(environment)) {
     return Status(Code::invalid_argument,
                   "the ranks of a job on several nodes need a run id that they share",
                   "set ACCOUNT_RUN on every node, or give torchrun --rdzv-id");

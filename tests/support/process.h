@@ -66,20 +66,29 @@ class Process {
   void kill(int signal) const {
     if (pid_ > 0) ::kill(pid_, signal);
   }
+  // Without waiting.
+  bool has_ended() {
+    int state = 0;
+    if (pid_ > 0 && waitpid(pid_, &state, WNOHANG) == pid_) end(state);
+    return pid_ <= 0;
+  }
   // The exit code, or 128 + the signal that ended it; -1 where it never started.
   int wait() {
     if (pid_ <= 0) return code_;
     int state = 0;
     while (waitpid(pid_, &state, 0) < 0 && errno == EINTR) {
     }
-    pid_ = -1;
-    code_ = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+    end(state);
     return code_;
   }
   std::string out() const { return read_file(output_ + ".out"); }
   std::string err() const { return read_file(output_ + ".err"); }
 
  private:
+  void end(int state) {
+    pid_ = -1;
+    code_ = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+  }
   static std::vector<std::string> merged(const Environment& environment) {
     std::vector<std::string> variables;
     for (char** variable = environ; *variable != nullptr; ++variable) {

@@ -1,6 +1,7 @@
 // SIGKILL at random moments, of each process and of all: after the restart the ledger holds every
 // call that had ended, and none that had not begun.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include <random>
 
@@ -30,17 +31,49 @@ class Kills : public EndToEnd {
       rank.wait();
     }
   }
-  void kill_keeper() {
+  // The same under `account run`, which is the keeper of this round.
+  void hosted_round(Victim victim, milliseconds delay) {
+    const std::string rank =
+        std::string(RANK_PROGRAM) + " " + log() + " steps=100000 calls=2000 threads=2";
+    const std::string both = "WORLD_SIZE=2 LOCAL_WORLD_SIZE=2 RANK=0 LOCAL_RANK=0 " + rank +
+                             " & WORLD_SIZE=2 LOCAL_WORLD_SIZE=2 RANK=1 LOCAL_RANK=1 " + rank +
+                             " & wait";
+    Process run = account_run({"--quiet"}, {"sh", "-c", both}, base_environment());
+    std::this_thread::sleep_for(delay);
+    if (victim == Victim::keeper || victim == Victim::everything) run.kill(SIGKILL);
+    kill_ranks(victim == Victim::rank ? 1 : victim == Victim::keeper ? 0 : 2);
+    std::this_thread::sleep_for(milliseconds(100));
+    // Also those that began meanwhile; `account run` ends with them.
+    EXPECT_TRUE(eventually(
+        [&] {
+          kill_ranks(2);
+          return run.has_ended();
+        },
+        seconds(20)));
+  }
+  std::vector<std::unique_ptr<tally::PageView>> pages() const {
+    std::vector<std::unique_ptr<tally::PageView>> pages;
     for (const std::string& folder : place().page_folders()) {
       const auto names = FileSystem::real().list(folder);
       if (!names.ok()) continue;
       for (const std::string& name : *names) {
         if (!name.ends_with(keeper::kPageSuffix)) continue;
         auto page = tally::PageView::open(folder + "/" + name);
-        if (!page.ok()) continue;
-        const auto pid = (*page)->layout().control.keeper_pid.load();
-        if (pid != 0 && keeper_lives()) ::kill(static_cast<pid_t>(pid), SIGKILL);
+        if (page.ok()) pages.push_back(std::move(page).value());
       }
+    }
+    return pages;
+  }
+  void kill_ranks(int most) const {
+    for (const auto& page : pages()) {
+      if (most-- <= 0) return;
+      if (page->alive()) ::kill(static_cast<pid_t>(page->layout().header.pid), SIGKILL);
+    }
+  }
+  void kill_keeper() const {
+    for (const auto& page : pages()) {
+      const auto pid = page->layout().control.keeper_pid.load();
+      if (pid != 0 && keeper_lives()) ::kill(static_cast<pid_t>(pid), SIGKILL);
     }
   }
   // A last orderly round, so that a keeper has taken up everything that lay about.
@@ -57,6 +90,19 @@ TEST_F(Kills, AtRandomMomentsCostAtMostTheCallInFlight) {
   for (int trial = 0; trial < kTrials; ++trial) {
     const auto victim = static_cast<Victim>(trial % 4);
     round(victim, milliseconds(std::uniform_int_distribution<int>(20, 900)(random)));
+  }
+  finish_run();
+  const ledger::Report report = verify();
+  expect_all_counted(report);
+  EXPECT_GT(report.totals.calls, 10'000u);
+}
+
+TEST_F(Kills, UnderAccountRunCostAtMostTheCallInFlight) {
+  std::mt19937 random(3);
+  constexpr int kTrials = 12;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    hosted_round(static_cast<Victim>(trial % 4),
+                 milliseconds(std::uniform_int_distribution<int>(20, 900)(random)));
   }
   finish_run();
   const ledger::Report report = verify();
@@ -114,6 +160,29 @@ TEST_F(Kills, ARankOutlivesItsAccountRun) {
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.executed, OpCount::from_raw(Uint128{700} * 50 * kOperations));
   EXPECT_TRUE(report.nodes[0].closed);
+}
+
+// A file size limit that is put on the keeper while it runs is a disk that is full: its writes fail
+// in the kernel.
+TEST_F(Kills, ADiskThatIsFullForAWhileCostsNothing) {
+  Process rank = start_rank({"steps=600", "calls=50", "seconds=6"});
+  ASSERT_TRUE(eventually([&] { return live() && live()->steps > 20; }, seconds(5)));
+  const auto keeper = static_cast<pid_t>(live()->keeper_pid);
+  rlimit before{};
+  ASSERT_EQ(prlimit(keeper, RLIMIT_FSIZE, nullptr, &before), 0);
+  const std::string segment =
+      place().run_folder() + "/node-" + place().node + "/ledger/000001.jsonl";
+  const rlimit full{std::filesystem::file_size(segment) + 10, before.rlim_max};
+  ASSERT_EQ(prlimit(keeper, RLIMIT_FSIZE, &full, nullptr), 0);
+  std::this_thread::sleep_for(seconds(2));
+  ASSERT_EQ(prlimit(keeper, RLIMIT_FSIZE, &before, nullptr), 0);
+  EXPECT_EQ(rank.wait(), 0) << rank.err();
+  EXPECT_TRUE(keeper_ends());
+  EXPECT_THAT(rank.err(), ::testing::HasSubstr("cannot seal"));
+  EXPECT_THAT(rank.err(), ::testing::HasSubstr("sealing works again"));
+  const ledger::Report report = verify();
+  EXPECT_EQ(report.totals.executed, OpCount::from_raw(Uint128{600} * 50 * kOperations));
+  EXPECT_EQ(report.totals.steps, 600u);
 }
 
 TEST_F(Kills, AKeeperThatIsKilledAgainAndAgainLosesNothing) {

@@ -217,6 +217,8 @@ TEST_F(Refusals, StartReturnsTheKeepersReason) {
   EXPECT_THAT(err, HasSubstr("start: corrupt: "));
   EXPECT_THAT(err, HasSubstr("checkpoint"));
   EXPECT_EQ(std::count(err.begin(), err.end(), '\n'), 1) << err;
+  EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(place().page_folders().front()); },
+                         seconds(2)));
 }
 
 TEST_F(Refusals, StartWithoutAKeeperToBeFoundSaysWhereItLooked) {

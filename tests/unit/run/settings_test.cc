@@ -59,6 +59,8 @@ TEST(RunIdTest, RanksOnSeveralNodesMustBeNamed) {
       table({{"WORLD_SIZE", "4"}, {"LOCAL_WORLD_SIZE", "2"}, {"TORCHELASTIC_RUN_ID", "none"}}));
   EXPECT_EQ(id.status().code(), Code::invalid_argument);
   EXPECT_THAT(id.status().to_string(), HasSubstr("ACCOUNT_RUN"));
+  EXPECT_FALSE(choose_run_id(table({{"WORLD_SIZE", "4"}, {"MASTER_ADDR", "node-1"}})).ok());
+  EXPECT_TRUE(choose_run_id(table({{"WORLD_SIZE", "4"}, {"MASTER_ADDR", "127.0.0.1"}})).ok());
 }
 
 TEST(SettingsTest, OptionsGoBeforeTheEnvironment) {
@@ -95,14 +97,30 @@ TEST(SettingsTest, RanksAreReadFromTorchrunAndSchedulers) {
   EXPECT_EQ(torchrun->identity.local_rank, 1);
   EXPECT_EQ(torchrun->identity.local_world_size, 4);
   EXPECT_EQ(torchrun->identity.restart_count, 2u);
-  const auto slurm = make_settings(
-      {.run = "r"}, table({{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}, {"SLURM_LOCALID", "1"}}));
+  const auto slurm = make_settings({.run = "r"}, table({{"SLURM_PROCID", "3"},
+                                                        {"SLURM_STEP_NUM_TASKS", "5"},
+                                                        {"SLURM_LOCALID", "1"},
+                                                        {"SLURM_NODEID", "1"},
+                                                        {"SLURM_STEP_TASKS_PER_NODE", "2(x2),1"}}));
   EXPECT_EQ(slurm->identity.rank, 3);
-  EXPECT_EQ(slurm->identity.world_size, 4);
+  EXPECT_EQ(slurm->identity.world_size, 5);
   EXPECT_EQ(slurm->identity.local_rank, 1);
+  EXPECT_EQ(slurm->identity.local_world_size, 2);
   const auto alone = make_settings({.run = "r"}, table({{"RANK", "two"}}));
   EXPECT_EQ(alone->identity.rank, 0);
   EXPECT_EQ(alone->identity.world_size, 1);
+}
+
+TEST(SettingsTest, ALocalWorldThatNobodyNamesIsUnknown) {
+  const auto settings = make_settings({.run = "r"}, table({{"RANK", "1"}, {"WORLD_SIZE", "8"}}));
+  EXPECT_EQ(settings->identity.local_world_size, -1);
+}
+
+TEST(SettingsTest, InAnAllocationAProcessWithoutSrunIsAlone) {
+  const auto settings =
+      make_settings({.run = "r"}, table({{"SLURM_JOB_ID", "7"}, {"SLURM_NTASKS", "4"}}));
+  EXPECT_EQ(settings->identity.world_size, 1);
+  EXPECT_EQ(settings->identity.local_world_size, 1);
 }
 
 TEST(SettingsTest, OffIsOffWhateverElseIsSet) {
