@@ -33,16 +33,19 @@ void start_page() { tally::activate(tally::Page::create_in_memory(tally::Identit
 // The hottest case: the same key again and again.
 void AddOneKey(benchmark::State& state) {
   if (state.thread_index() == 0) start_page();
-  for (auto _ : state) tally::add(key_of(1), kFigures);
+  const tally::Key key = key_of(1);
+  for (auto _ : state) tally::add(key, kFigures);
 }
 BENCHMARK(AddOneKey)->Threads(1)->Threads(2);
 
 // All keys in turn.
 void AddTwentyKeys(benchmark::State& state) {
   start_page();
-  int op = 0;
+  std::vector<tally::Key> keys;
+  for (int op = 0; op < kKeys; ++op) keys.push_back(key_of(op));
+  size_t op = 0;
   for (auto _ : state) {
-    tally::add(key_of(op), kFigures);
+    tally::add(keys[op], kFigures);
     op = op == kKeys - 1 ? 0 : op + 1;
   }
 }
@@ -74,7 +77,8 @@ class AllSlotsTaken {
 void AddWithoutASlot(benchmark::State& state) {
   start_page();
   const AllSlotsTaken others;
-  for (auto _ : state) tally::add(key_of(1), kFigures);
+  const tally::Key key = key_of(1);
+  for (auto _ : state) tally::add(key, kFigures);
 }
 BENCHMARK(AddWithoutASlot);
 
