@@ -32,7 +32,7 @@ Result<OpCount> decode_number(const Json& item) {
   if (item.kind() != Json::Kind::string) {
     return Status(Code::corrupt, "a counter is no decimal string");
   }
-  const auto number = OpCount::from_decimal(item.as_string());
+  auto number = OpCount::from_decimal(item.as_string());
   if (!number.ok()) return Status(Code::corrupt, std::string(number.status().fault()));
   return number;
 }
@@ -94,8 +94,8 @@ Status decode_into(Table& table, const Json& rows, const std::string& op) {
 Table table_of(const std::vector<CountRow>& rows) {
   Table table;
   for (const CountRow& row : rows) {
-    const std::string& op = row.op.empty() ? kUnattributed : row.op;
-    add(table[{op, row.category, row.phase, row.dtype}], {row.calls, row.figures});
+    const std::string_view op = row.op.empty() ? kUnattributed : row.op;
+    add(table[{std::string(op), row.category, row.phase, row.dtype}], {row.calls, row.figures});
   }
   return table;
 }

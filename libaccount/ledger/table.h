@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "account/keys.h"
@@ -33,7 +34,7 @@ struct Cell {
 using Table = std::map<RowKey, Cell>;
 
 // The op of what is known by category, phase and dtype only.
-inline const std::string kUnattributed = "unattributed";
+inline constexpr std::string_view kUnattributed = "unattributed";
 
 Table table_of(const std::vector<CountRow>& rows);
 std::vector<CountRow> rows_of(const Table& table);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the commands of the *.golden files beside it and compares what `account` says, byte for byte.
+"""Runs the commands of the *.golden files beside it; what `account` says must be the same bytes.
 
     check.py PATH_OF_ACCOUNT [--update] [FILE...]
 
 A golden file is blocks of: "$ account words", then "| " lines of stdout, "! " lines of stderr and
-"= code". The commands of a file share one empty folder. Placeholders stand for what differs from one
-run to the next: {hex64}, {date}, {version}. --update rewrites the files from what is said now.
+"= code". The commands of a file share one empty folder. Placeholders stand for what differs from
+one run to the next: {hex64}, {date}, {version}. --update rewrites the files from what is said now.
 """
 import pathlib
 import re
@@ -24,15 +24,15 @@ TODAY = re.compile(r"(?<=as of )20\d\d-\d\d-\d\d|20\d\d-\d\d-\d\d(?= is on or af
 
 
 def said(account, words, folder):
-    done = subprocess.run([account, *words], cwd=folder, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"}, timeout=60)
+    done = subprocess.run([account, *words], cwd=folder, check=False, capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"}, timeout=60)
     lines = ["| " + line for line in done.stdout.splitlines()]
     lines += ["! " + line for line in done.stderr.splitlines()]
     return [line.rstrip() for line in lines] + [f"= {done.returncode}"]
 
 
 def blocks_of(text):
-    """The (command, expected lines) of a golden file; lines before the first command are its title."""
+    """The (command, expected lines) of a golden file; lines before the first are its title."""
     title, blocks = [], []
     for line in text.splitlines():
         if line.startswith("$ account"):

@@ -1,7 +1,8 @@
 """Checks that the arrows between folders go one way (the order of libaccount/CMakeLists.txt).
 
-A file may include its own folder, folders above it, <std> and public headers. Public headers include
-only <std> and "account/...". Third-party headers are held to the folders that may know them.
+A file may include its own folder, folders above it, <std> and public headers. Public headers
+include only <std> and "account/...". Third-party headers are held to the folders that may know
+them.
 """
 import pathlib
 import re

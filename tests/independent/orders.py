@@ -1,8 +1,8 @@
 """Orders and roots from the format pages alone: standard library and PyNaCl, none of our code.
 
 libaccount/doc/{root,order,key}_format.md are all that this was written from.
-sign_stop.py signs with it; test_orders.py compares it, byte by byte, with tests/vectors/orders.json,
-which the C++ tests verify too.
+sign_stop.py signs with it; test_orders.py compares it, byte by byte, with the orders.json of
+tests/vectors/, which the C++ tests verify too.
 """
 
 import base64
