@@ -25,7 +25,8 @@ TODAY = re.compile(r"(?<=as of )20\d\d-\d\d-\d\d|20\d\d-\d\d-\d\d(?= is on or af
 
 def said(account, words, folder):
     done = subprocess.run([account, *words], cwd=folder, check=False, capture_output=True,
-                          text=True, stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"}, timeout=60)
+                          text=True, stdin=subprocess.DEVNULL, timeout=60,
+                          env={"PATH": "/usr/bin:/bin"})
     lines = ["| " + line for line in done.stdout.splitlines()]
     lines += ["! " + line for line in done.stderr.splitlines()]
     return [line.rstrip() for line in lines] + [f"= {done.returncode}"]
