@@ -13,6 +13,10 @@ void add_host_options(const Verb& verb, HostWords& words) {
   verb.takes("--run", words.run, "Run id; an existing one resumes (ACCOUNT_RUN)");
   verb.takes("--model", words.model, "Name of the model, for people (ACCOUNT_MODEL)");
   verb.takes_many("--policy", words.policies, "Policy to judge by while running; may be repeated");
+  verb.takes(
+      "--authority", words.authority,
+      "PATH[#SHA-256 of its first root] of a directory whose stop orders are obeyed; several "
+      "with commas (ACCOUNT_AUTHORITY)");
   verb.takes("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
   verb.flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
 }
@@ -23,6 +27,7 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.run = words.run;
   options.model = words.model;
   options.policies = words.policies;
+  options.authority = words.authority;
   ACCOUNT_ASSIGN_OR_RETURN(Settings settings, make_settings(options, [&](const char* name) {
                              if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
                                return std::optional<std::string>(words.node);
@@ -40,6 +45,9 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.model = settings.model;
   options.policies = settings.policies;
   options.quiet = settings.quiet;
+  options.authorities = split_list(settings.authority);
+  options.job.scheduler_id = environment("SLURM_JOB_ID").value_or("");
+  options.job.scheduler_name = environment("SLURM_JOB_NAME").value_or("");
   if (const auto text = environment("ACCOUNT_SEAL_SECONDS")) {
     char* end = nullptr;
     const double seconds = std::strtod(text->c_str(), &end);

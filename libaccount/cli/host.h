@@ -13,7 +13,7 @@ namespace account::cli {
 
 // The options that both verbs take.
 struct HostWords {
-  std::string dir, run, model, node;
+  std::string dir, run, model, node, authority;
   std::vector<std::string> policies;
   bool quiet = false;
 };

@@ -17,6 +17,7 @@
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "sign/sign.h"
 
 namespace account::cli {
 namespace {
@@ -54,6 +55,13 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// By this a stopped job is known again under another run id: the words, and who runs them.
+std::string command_digest(const std::vector<std::string>& words) {
+  std::string text = std::to_string(geteuid());
+  for (const std::string& word : words) text += '\0' + word;
+  return sign::to_hex(sign::sha256(text));
+}
+
 // What the command's processes learn: that they count, where, and who keeps it.
 void set_environment(const Settings& settings) {
   set("ACCOUNT", "on");
@@ -63,6 +71,7 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_NODE", settings.node_name);
   set("ACCOUNT_MODEL", settings.model);
   set("ACCOUNT_POLICIES", joined(settings.policies));
+  set("ACCOUNT_AUTHORITY", settings.authority);
   set("ACCOUNT_BIN", absolute_path("/proc/self/exe"));
   if (settings.quiet) set("ACCOUNT_QUIET", "1");
 }
@@ -136,7 +145,8 @@ class Command {
 };
 
 int not_started(const std::string& command, int error) {
-  say("account: run: the command '" + command + "' cannot be started: " + std::strerror(error));
+  say("account: run: the command '" + command + "' cannot be started: " + std::strerror(error) +
+      "; check its path");
   return error == ENOENT ? kNotFound : kNotStarted;
 }
 
@@ -177,6 +187,7 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("run", options.status());
   options->hosted = true;
+  options->job.command = command_digest(words_of_command);
 
   Command command;
   const keeper::Surroundings surroundings = real_surroundings();
@@ -192,8 +203,9 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
   const int error = command.start(words_of_command);
   const int code =
       error != 0 ? not_started(words_of_command[0], error) : accompany(command, keeper.get());
-  if (keeper != nullptr) finish(*keeper, code);
-  return code;
+  if (keeper == nullptr) return code;
+  finish(*keeper, code);
+  return keeper->stopped_by_order() ? kShutdown : code;
 }
 
 }  // namespace

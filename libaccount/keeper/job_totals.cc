@@ -5,12 +5,14 @@
 #include <chrono>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/json.h"
 
 namespace account::keeper {
 namespace {
 
-constexpr auto kRoundPause = std::chrono::seconds(2);
+constexpr auto kRoundPause = std::chrono::milliseconds(2000);
+constexpr auto kHurriedPause = std::chrono::milliseconds(100);
 constexpr int64_t kFormat = 1;
 
 // A round asks at most this often: a world of silent ranks must not keep the courier busy.
@@ -33,6 +35,29 @@ Result<Operations> parse_operations(const Json& rows) {
   return operations;
 }
 
+Json to_json(const NodeStop& stop) {
+  Json envelopes = Json::array();
+  for (const std::string& envelope : stop.envelopes) envelopes.push(to_base64(envelope));
+  return Json::object({{"start", static_cast<int64_t>(stop.start)},
+                       {"vote", OpCount(stop.vote)},
+                       {"envelopes", envelopes}});
+}
+
+Result<NodeStop> parse_stop(const Json& json) {
+  NodeStop stop;
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t start, json.get_integer("start"));
+  ACCOUNT_ASSIGN_OR_RETURN(const OpCount vote, json.get_op_count("vote"));
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* envelopes, json.get_array("envelopes"));
+  stop.start = static_cast<uint32_t>(start);
+  stop.vote = vote.low();
+  for (const Json& item : envelopes->items()) {
+    if (item.kind() != Json::Kind::string) return Status(Code::corrupt, "an order is no string");
+    ACCOUNT_ASSIGN_OR_RETURN(std::string envelope, from_base64(item.as_string()));
+    stop.envelopes.push_back(std::move(envelope));
+  }
+  return stop;
+}
+
 }  // namespace
 
 OpCount sum(const Operations& operations) {
@@ -52,13 +77,14 @@ std::string to_blob(const NodeTotal& total) {
   for (const auto& [key, count] : total.operations) {
     rows.set(std::string(name(key.first)) + "/" + std::string(name(key.second)), count);
   }
-  return Json::object({{"format", kFormat},
-                       {"node", total.node},
-                       {"ranks", ranks},
-                       {"world_size", total.world_size},
-                       {"steps", total.steps},
-                       {"operations", rows}})
-      .dump();
+  Json blob = Json::object({{"format", kFormat},
+                            {"node", total.node},
+                            {"ranks", ranks},
+                            {"world_size", total.world_size},
+                            {"steps", total.steps},
+                            {"operations", rows}});
+  if (total.stop) blob.set("stop", to_json(*total.stop));
+  return blob.dump();
 }
 
 Result<NodeTotal> parse_total(std::string_view blob) {
@@ -81,6 +107,9 @@ Result<NodeTotal> parse_total(std::string_view blob) {
   total.steps = static_cast<uint64_t>(steps);
   ACCOUNT_ASSIGN_OR_RETURN(const Json* rows, json.get_object("operations"));
   ACCOUNT_ASSIGN_OR_RETURN(total.operations, parse_operations(*rows));
+  if (const Json* stop = json.find("stop"); stop != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(total.stop, parse_stop(*stop));
+  }
   return total;
 }
 
@@ -100,13 +129,23 @@ void JobTotals::set_own(const NodeTotal& own) {
 
 void JobTotals::start() { thread_ = std::thread(&JobTotals::loop, this); }
 
+void JobTotals::hurry() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurried_ = true;
+  }
+  wake_.notify_all();
+}
+
 void JobTotals::loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     lock.unlock();
     round();
     lock.lock();
-    wake_.wait_for(lock, kRoundPause, [this] { return stop_; });
+    const bool hurried = hurried_;
+    wake_.wait_for(lock, hurried ? kHurriedPause : kRoundPause,
+                   [&] { return stop_ || hurried_ != hurried; });
   }
 }
 

@@ -1,4 +1,5 @@
-// JobTotals: what the nodes of a job tell each other about their totals, for the live display.
+// JobTotals: what the nodes of a job tell each other: their totals, for the live display, and while
+// an order is obeyed their votes and the order itself (keeper/stop.h verifies it).
 //
 // Evidence is each node's own ledger; nothing here reaches one. A node posts under the lowest
 // global rank that it holds, and its blob lists all of them; a reader goes from the lowest rank
@@ -13,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -30,12 +32,20 @@ using Operations = std::map<std::pair<Category, Phase>, OpCount>;
 OpCount sum(const Operations& operations);
 void add_to(Operations& total, const Operations& more);
 
+// What a node says while it obeys an order.
+struct NodeStop {
+  uint32_t start = 0;  // restart count of the ranks that it is about
+  uint64_t vote = 0;   // keeper/vote.h
+  std::vector<std::string> envelopes;
+};
+
 struct NodeTotal {
   std::string node;        // 8 hex
   std::vector<int> ranks;  // global ranks that it holds now, ascending
   int world_size = 0;
   uint64_t steps = 0;
   Operations operations;  // executed, over all its incarnations
+  std::optional<NodeStop> stop;
 };
 
 std::string to_blob(const NodeTotal& total);
@@ -50,8 +60,9 @@ class JobTotals {
   JobTotals& operator=(const JobTotals&) = delete;
 
   void set_own(const NodeTotal& own);
-  // Runs a round every two seconds from now on.
+  // Runs a round every two seconds from now on; every tenth of a second once hurried.
   void start();
+  void hurry();
   // One round: post what is own, walk over the rest of the world.
   void round();
 
@@ -70,6 +81,7 @@ class JobTotals {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;
+  bool hurried_ = false;
   NodeTotal own_;
   std::map<std::string, NodeTotal> others_;
   std::vector<int> silent_;

@@ -78,6 +78,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   ACCOUNT_RETURN_IF_ERROR(keeper->take_place());
   ACCOUNT_RETURN_IF_ERROR(keeper->load_policies());
   ACCOUNT_RETURN_IF_ERROR(keeper->open_ledger());
+  ACCOUNT_RETURN_IF_ERROR(keeper->open_authorities());
   Exchange* exchange = surroundings.exchange;
   if (exchange == nullptr) {
     keeper->mailbox_ = std::make_unique<MailboxExchange>(surroundings.clock);
@@ -86,7 +87,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   keeper->totals_ = std::make_unique<JobTotals>(*exchange, surroundings.clock);
   keeper->totals_->start();
   keeper->has_opened_ = true;
-  keeper->voice_.started(keeper->status_, keeper->judge_.ids());
+  keeper->voice_.started(keeper->status_, keeper->judge_.ids(), options.authorities);
   return keeper;
 }
 
@@ -161,6 +162,7 @@ bool Keeper::turn() {
   scan();
   for (auto& [path, watch] : watches_) observe(watch);
   note_missing_ranks();
+  if (stop_ != nullptr) obey_orders();
   if (now >= next_beat_ns_) beat();
   // Before a seal, so that the last totals of a rank that ends are shown.
   if (now >= next_status_ns_) refresh_status();
@@ -212,6 +214,12 @@ void Keeper::refresh_status() {
   std::sort(own.ranks.begin(), own.ranks.end());
   for (const auto& [rank, closed] : steps) own.steps = std::max(own.steps, closed);
   if (mailbox_ != nullptr) mailbox_->set_pages(std::move(pages));
+  if (stop_ != nullptr) own.stop = stop_->to_tell();
+  if (own.stop) {
+    for (const Watch* watch : live) {
+      own.stop->start = std::max(own.stop->start, watch->line.restart_count);
+    }
+  }
   totals_->set_own(own);
   show(own, now);
 }

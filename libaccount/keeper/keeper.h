@@ -31,6 +31,7 @@
 #include "keeper/live_status.h"
 #include "keeper/mailbox_exchange.h"
 #include "keeper/place.h"
+#include "keeper/stop.h"
 #include "keeper/voice.h"
 #include "keeper/watch.h"
 #include "ledger/ledger.h"
@@ -42,6 +43,8 @@ struct KeeperOptions {
   std::string model;
   std::vector<std::string> policies;  // ids or files; empty: all that are built in
   bool quiet = false;
+  std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
+  order::Traits job;                     // what is known of it besides place and model
   int64_t seal_ns = 0;  // pause between seals; 0: a minute in the first hour, then ten
   // Hosted: the host says when the job is over (host_ended). Else the keeper is over once its last
   // rank is, or when none came.
@@ -77,6 +80,9 @@ class Keeper {
   // Seals at the next turn (a signal that says that the machine goes down).
   void seal_now() { want_seal(ledger::SealReason::time); }
 
+  // An order was obeyed: the host's own exit code is 86.
+  bool stopped_by_order() const { return stop_ != nullptr && stop_->stopping(); }
+
   const LiveStatus& status() const { return status_; }
 
  private:
@@ -84,6 +90,7 @@ class Keeper {
   Status take_place();
   Status load_policies();
   Status open_ledger();
+  Status open_authorities();
 
   // scan.cc: pages come and go
   void scan();
@@ -105,6 +112,10 @@ class Keeper {
   void ask_for_transcript(Watch& watch);
   // Lines that are written once: kept until a seal holds them.
   void later(std::function<void(ledger::Writer&)> line);
+
+  // orders.cc
+  void obey_orders();
+  void queue_stop_lines();
 
   // keeper.cc
   void beat();
@@ -161,6 +172,7 @@ class Keeper {
   LiveStatus status_;
   std::unique_ptr<MailboxExchange> mailbox_;
   std::unique_ptr<JobTotals> totals_;
+  std::unique_ptr<Stop> stop_;  // none without an authority
 };
 
 // What a process does that was to be the keeper and cannot: tells every rank that waits why.

@@ -65,6 +65,7 @@ void Keeper::consider(const std::string& path, bool in_first_folder) {
   for (const std::string& id : watch->policies) {
     if (Status status = judge_.add(id); !status.ok()) return refuse(*watch, status);
   }
+  if (stop_ != nullptr && !stop_->permission().ok()) return refuse(*watch, stop_->permission());
   accept(std::move(watch).value(), in_first_folder);
 }
 

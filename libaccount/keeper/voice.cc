@@ -39,12 +39,14 @@ std::string silent(const LiveStatus& status) {
 
 }  // namespace
 
-void Voice::started(const LiveStatus& status, const std::vector<std::string>& policies) {
-  remark(
-      fmt::format("counting run {} into {}{}; no authority is configured, so no order can stop it",
-                  status.run, status.run_folder,
-                  policies.empty() ? "; judged by no policy"
-                                   : fmt::format("; judged by {}", fmt::join(policies, ", "))));
+void Voice::started(const LiveStatus& status, const std::vector<std::string>& policies,
+                    const std::vector<std::string>& authorities) {
+  remark(fmt::format("counting run {} into {}{}; {}", status.run, status.run_folder,
+                     policies.empty() ? "; judged by no policy"
+                                      : fmt::format("; judged by {}", fmt::join(policies, ", ")),
+                     authorities.empty()
+                         ? "no authority is configured, so no order can stop it"
+                         : fmt::format("obeys the orders of {}", fmt::join(authorities, ", "))));
 }
 
 void Voice::progress(const LiveStatus& status, const std::vector<Distance>& distances,

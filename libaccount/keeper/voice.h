@@ -22,7 +22,8 @@ class Voice {
  public:
   Voice(Say say, bool quiet) : say_(std::move(say)), quiet_(quiet) {}
 
-  void started(const LiveStatus& status, const std::vector<std::string>& policies);
+  void started(const LiveStatus& status, const std::vector<std::string>& policies,
+               const std::vector<std::string>& authorities);
   // Call about once a second; says a line when one is due.
   void progress(const LiveStatus& status, const std::vector<Distance>& distances,
                 int64_t monotonic_ns);

@@ -95,8 +95,8 @@ void observe_end(Watch& watch) {
   const auto state = static_cast<tally::RankState>(edge.state.load(std::memory_order_acquire));
   if (state == tally::RankState::finished) {
     watch.ended = "finished";
-  } else if (state == tally::RankState::stopped) {
-    watch.ended = "stopped";
+  } else if (state == tally::RankState::stopped && (!alive || edge.finish_wanted.load() != 0)) {
+    watch.ended = "stopped";  // until it leaves, whatever it still does is counted
   } else if (!alive) {
     // Children are forked for a while and leave without a word; only a rank is missed.
     watch.ended = watch.is_child() ? "exited" : "died";

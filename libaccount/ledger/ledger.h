@@ -102,7 +102,7 @@ class Writer {
                           const std::string& lines) = 0;  // also writes the transcript file
   // {"kind", "detail", optional "bound_operations" (a decimal string) and further members}
   virtual void gap(const Json& what) = 0;
-  // A line of a further type, which the reader must list (replay.h); now there is "note".
+  // A line of a further type, which the reader must list (replay.h); ledger_format.md has the list.
   virtual void event(std::string_view type, const Json& body) = 0;
   virtual void ended(int incarnation, std::string_view how) = 0;  // "finished", "died", ...
   virtual void closed(const Json& outcome) = 0;

@@ -10,7 +10,10 @@
 namespace account::ledger {
 namespace {
 
-constexpr std::string_view kEventTypes[] = {"note"};
+// "note" by any keeper, the others by one that obeys an authority (ledger_format.md, Orders).
+constexpr std::string_view kEventTypes[] = {"note",  "authority",     "authority_unreadable",
+                                            "start", "start_refused", "lift",
+                                            "order", "order_refused", "quiet"};
 
 Status wrong(std::string fault) { return Status(Code::corrupt, std::move(fault)); }
 Status tree_differs(std::string fault) { return Status(Code::unverified, std::move(fault)); }

@@ -100,6 +100,9 @@ Status launch_keeper(const Settings& settings) {
   if (!settings.node_name.empty()) words.insert(words.end(), {"--node", settings.node_name});
   if (!settings.model.empty()) words.insert(words.end(), {"--model", settings.model});
   for (const std::string& id : settings.policies) words.insert(words.end(), {"--policy", id});
+  if (!settings.authority.empty()) {
+    words.insert(words.end(), {"--authority", settings.authority});
+  }
   if (settings.quiet) words.emplace_back("--quiet");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

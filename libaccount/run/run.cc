@@ -10,6 +10,8 @@
 #include "base/files.h"
 #include "count/transcript.h"
 #include "count/uncounted.h"
+#include "gate/gate.h"
+#include "halt/edge.h"
 #include "keeper/keeper.h"
 #include "keeper/page_words.h"
 #include "run/attendant.h"
@@ -102,6 +104,8 @@ Result<Run> Run::start(const RunOptions& options) {
   if (Status met = meet_keeper(settings, *page); !met.ok()) {
     (void)FileSystem::real().remove(page->path()).ok();
     rmdir(page->path().substr(0, page->path().rfind('/')).c_str());  // where it was the only one
+    // Whoever goes on all the same has weights in memory, perhaps, and no page that could say no.
+    if (met.code() == Code::shutdown_ordered) gate::shut_here(met.fault());
     return met;
   }
   state->before = tally::read_process();
@@ -113,17 +117,21 @@ Result<Run> Run::start(const RunOptions& options) {
   return Run(std::move(state));
 }
 
-Status Run::step() {
-  if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
+bool Run::close_step() {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return true;
   count::on_step_closed(tally::close_step());
-  const auto command = static_cast<tally::Command>(
-      state_->page->layout().control.command.load(std::memory_order_relaxed));
-  // Note: [orders at the edge] One load is all that an edge pays for orders; the capability that
-  // obeys them waits and raises from here, off the hot path. No keeper of this version sends any.
-  if (command == tally::Command::none) [[likely]]
+  return halt::pass_edge(state_->page->layout());
+}
+
+Status Run::obey() {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
+  return halt::obey(state_->page->layout(), Clock::real());
+}
+
+Status Run::step() {
+  if (close_step()) [[likely]]
     return Status();
-  return Status(Code::unavailable, "the keeper sent an order that this version cannot obey",
-                "update the libaccount that the job loads");
+  return obey();
 }
 
 Totals Run::totals() const {
@@ -142,8 +150,12 @@ Status Run::finish() {
   if (state_->finished) return state_->finish_status;
   state_->finished = true;
   tally::PageLayout& page = state_->page->layout();
-  page.edge.state.store(static_cast<uint32_t>(tally::RankState::finished),
-                        std::memory_order_release);
+  // A rank that was stopped stays one: its end is no orderly end of training.
+  const auto stopped = static_cast<uint32_t>(tally::RankState::stopped);
+  if (page.edge.state.load(std::memory_order_acquire) != stopped) {
+    page.edge.state.store(static_cast<uint32_t>(tally::RankState::finished),
+                          std::memory_order_release);
+  }
   page.edge.finish_wanted.store(1, std::memory_order_release);
   const Clock& clock = Clock::real();
   const int64_t began = clock.monotonic_ns();
@@ -177,6 +189,11 @@ const std::string& Run::id() const {
 const std::string& Run::directory() const {
   static const std::string kNone;
   return state_ == nullptr ? kNone : state_->directory;
+}
+
+const std::string& Run::authority() const {
+  static const std::string kNobody;
+  return counting() ? state_->settings.authority : kNobody;
 }
 
 bool Run::counting() const { return state_ != nullptr && state_->page != nullptr; }

@@ -161,12 +161,13 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   const bool hosted = environment("ACCOUNT_KEEPER").has_value();
   settings.quiet = environment("ACCOUNT_QUIET").value_or("0") != "0";
   settings.authority = first_of(options.authority, environment("ACCOUNT_AUTHORITY"), hosted);
-  if (!settings.authority.empty()) {
+  if (hosted && !options.authority.empty() &&
+      options.authority != environment("ACCOUNT_AUTHORITY").value_or("")) {
     // Closed on permission: a job that asks to be stoppable must not run as if it were.
-    return Status(Code::invalid_argument,
-                  "an authority is configured ('" + settings.authority +
-                      "'), and this version cannot obey orders yet",
-                  "unset it to count only");
+    return Status(
+        Code::invalid_argument,
+        "the authority '" + options.authority + "' is not the one that `account run` obeys",
+        "give it to `account run` with --authority");
   }
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;

@@ -57,6 +57,12 @@ class ACCOUNT_API Run {
   // job was told to stop (Code::shutdown_ordered, Code::threshold_reached).
   [[nodiscard]] Status step();
 
+  // step() in two halves, for a caller with a lock (Python's GIL) that it must not hold while a rank
+  // waits. close_step() never blocks and is true when there is nothing to obey; else the caller
+  // lets go of its lock and calls obey(), which is ok when training may go on.
+  [[nodiscard]] bool close_step();
+  [[nodiscard]] Status obey();
+
   // What this process has counted since start(). Reads shared memory; takes microseconds.
   Totals totals() const;
 
@@ -66,6 +72,7 @@ class ACCOUNT_API Run {
   const std::string& id() const;         // the run id
   const std::string& directory() const;  // <dir>/<run id>
   bool counting() const;                 // false under ACCOUNT=off
+  const std::string& authority() const;  // whose orders are obeyed; empty: nobody's
 
   // The road between nodes; account::torch sets the job's c10d store. Replaces an earlier one.
   void set_exchange(std::shared_ptr<Exchange> exchange);

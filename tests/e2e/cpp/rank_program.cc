@@ -2,21 +2,25 @@
 // plain count beside it. The tests kill it at random moments.
 //
 //   rank_program LOG [calls=N] [threads=N] [steps=N] [seconds=S] [exchange=DIR] [finish=no]
+//                    [couple=FILE] [model=NAME]
 //
 // Each step makes `calls` calls on each of `threads` threads, each call of kOperations; `seconds`
-// spreads the steps over that time. Prints the status of start() and exits 3 when it fails.
+// spreads the steps over that time; `couple` makes the ranks wait for each other in each step.
+// Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it.
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "account/account.h"
 #include "e2e/cpp/call_log.h"
+#include "e2e/cpp/coupling.h"
 #include "e2e/cpp/rank_facts.h"
 #include "support/file_exchange.h"
 #include "tally/tally.h"
@@ -51,11 +55,12 @@ void count_calls(CallRecord& record, const tally::Key& key, int calls) {
 
 int work(const std::map<std::string, std::string>& words, const std::string& log_path) {
   CallLog log(log_path);
-  auto run = Run::start({.model = "rank-program", .framework = "none"});
+  const std::string model = words.contains("model") ? words.at("model") : "rank-program";
+  auto run = Run::start({.model = model, .framework = "none"});
   if (!run.ok()) {
     std::fprintf(stderr, "start: %s: %s\n", std::string(code_name(run.status().code())).c_str(),
                  run.status().to_string().c_str());
-    return 3;
+    return run.status().code() == Code::shutdown_ordered ? 86 : 3;
   }
   if (words.contains("exchange")) {
     run->set_exchange(std::make_shared<testing::FileExchange>(words.at("exchange")));
@@ -68,14 +73,23 @@ int work(const std::map<std::string, std::string>& words, const std::string& log
                        Category::unassigned};
   std::vector<CallRecord*> records;
   for (int i = 0; i < threads; ++i) records.push_back(&log.take());
+  std::optional<Coupling> coupling;
+  if (words.contains("couple")) {
+    coupling.emplace(words.at("couple"), std::atoi(std::getenv("RANK")),
+                     std::atoi(std::getenv("WORLD_SIZE")));
+  }
   for (int step = 0; step < steps; ++step) {
+    if (coupling) coupling->meet();
     std::vector<std::thread> workers;
     for (int i = 1; i < threads; ++i) {
       workers.emplace_back(count_calls, std::ref(*records[static_cast<size_t>(i)]), key, calls);
     }
     count_calls(*records[0], key, calls);
     for (std::thread& worker : workers) worker.join();
-    if (const Status status = run->step(); !status.ok()) return 4;
+    if (const Status status = run->step(); !status.ok()) {
+      std::fprintf(stderr, "step: %s\n", status.to_string().c_str());
+      return status.code() == Code::shutdown_ordered ? 86 : 4;
+    }
     std::this_thread::sleep_for(pause);
   }
   if (words.contains("finish")) _exit(0);

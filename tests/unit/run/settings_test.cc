@@ -136,9 +136,15 @@ TEST(SettingsTest, ARunIdThatIsNoNameIsRefused) {
   }
 }
 
-TEST(SettingsTest, AnAuthorityIsRefusedUntilItCanBeObeyed) {
-  EXPECT_FALSE(make_settings({.run = "r", .authority = "/etc/a"}, table({})).ok());
-  EXPECT_FALSE(make_settings({.run = "r"}, table({{"ACCOUNT_AUTHORITY", "/etc/a"}})).ok());
+TEST(SettingsTest, AnAuthorityComesFromTheOptionsOrTheEnvironment) {
+  EXPECT_EQ(make_settings({.run = "r", .authority = "/etc/a"}, table({}))->authority, "/etc/a");
+  EXPECT_EQ(make_settings({.run = "r"}, table({{"ACCOUNT_AUTHORITY", "/etc/a"}}))->authority,
+            "/etc/a");
+}
+
+TEST(SettingsTest, AnAuthorityThatAccountRunDoesNotObeyIsRefused) {
+  const auto hosted = table({{"ACCOUNT_KEEPER", "7"}, {"ACCOUNT_RUN", "r"}, {"ACCOUNT_DIR", "/d"}});
+  EXPECT_EQ(make_settings({.authority = "/etc/a"}, hosted).status().code(), Code::invalid_argument);
 }
 
 TEST(SettingsTest, WhatIsTooLongForThePageIsRefused) {
