@@ -12,6 +12,7 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
       .built_for = account::torch::built_for,
       .install = account::torch::install,
       .use_store_exchange = account::torch::use_store_exchange,
+      // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): this one may throw; adapter.h
       .open_category = [](account::Category category) { return new CategoryScope(category); },
       .close_category = [](CategoryScope* scope) { delete scope; },
       .mark_optimizer =

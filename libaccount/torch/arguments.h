@@ -75,6 +75,7 @@ class ArgumentWriter {
 };
 
 // The first output of a typed kernel's result.
+// NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): no longer used than the result lives
 inline const at::Tensor& first_output(const at::Tensor& result) { return result; }
 template <class... T>
 const at::Tensor& first_output(const std::tuple<T...>& result) {

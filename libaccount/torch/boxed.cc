@@ -39,7 +39,7 @@ class BoxedKernel final : public c10::OperatorKernel {
       const size_t first = stack.size() - static_cast<size_t>(op_.schema_arguments);
       for (int position = 0; position < op_.schema_arguments; ++position) {
         const c10::IValue& value = stack[first + static_cast<size_t>(position)];
-        const int index = op_.index_of[static_cast<size_t>(position)];
+        const int8_t index = op_.index_of[static_cast<size_t>(position)];
         if (index >= 0) writer.write(index, value);
         if (position == op_.dtype_position && value.isTensor()) {
           dtype = to_dtype(value.toTensor().scalar_type());

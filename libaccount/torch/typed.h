@@ -20,6 +20,7 @@ struct TypedKernel<Op, Out(In...)> {
   static_assert(sizeof...(In) <= WatchedOp::kMaxSchemaArguments);
   static inline WatchedOp watched;
 
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the dispatcher passes SymInt by value
   static Out call(c10::DispatchKeySet keys, In... in) {
     const Watch watch(keys);
     Out out = Op::redispatch(below_us(keys), in...);
@@ -49,7 +50,7 @@ struct TypedKernel<Op, Out(In...)> {
 
   template <class T>
   static void read_one(ArgumentWriter& writer, DType& dtype, int position, const T& value) {
-    const int index = watched.index_of[static_cast<size_t>(position)];
+    const int8_t index = watched.index_of[static_cast<size_t>(position)];
     if (index >= 0) writer.write(index, value);
     if constexpr (std::is_same_v<T, at::Tensor>) {
       if (position == watched.dtype_position) dtype = to_dtype(value.scalar_type());
