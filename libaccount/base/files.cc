@@ -116,19 +116,11 @@ class RealFileSystem final : public FileSystem {
   }
 
   Status write_atomically(const std::string& path, std::string_view bytes, int mode) override {
-    static std::atomic<uint64_t> serial{0};
-    const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), serial++);
-    Status written = write_and_sync(temporary, bytes, mode);
-    if (!written.ok()) {
-      ::unlink(temporary.c_str());
-      return written;
-    }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      const int error = errno;
-      ::unlink(temporary.c_str());
-      return system_failure("replace", path, error);
-    }
-    return sync_directory(folder_of(path));
+    return write_whole(path, bytes, mode, false);
+  }
+
+  Status publish(const std::string& path, std::string_view bytes, int mode) override {
+    return write_whole(path, bytes, mode, true);
   }
 
   Status truncate(const std::string& path, uint64_t size) override {
@@ -209,6 +201,25 @@ class RealFileSystem final : public FileSystem {
     ACCOUNT_RETURN_IF_ERROR(write_all(fd.get(), bytes, path));
     if (::fsync(fd.get()) != 0) return system_failure("sync", path, errno);
     return {};
+  }
+
+  Status write_whole(const std::string& path, std::string_view bytes, int mode, bool exact_mode) {
+    static std::atomic<uint64_t> serial{0};
+    const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), serial++);
+    Status written = write_and_sync(temporary, bytes, mode);
+    if (written.ok() && exact_mode && ::chmod(temporary.c_str(), static_cast<mode_t>(mode)) != 0) {
+      written = system_failure("open to others", path, errno);
+    }
+    if (!written.ok()) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+      const int error = errno;
+      ::unlink(temporary.c_str());
+      return system_failure("replace", path, error);
+    }
+    return sync_directory(folder_of(path));
   }
 };
 

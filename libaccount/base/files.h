@@ -36,8 +36,13 @@ class ACCOUNT_API FileSystem {
   virtual Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) = 0;  // creates
   // The whole file; `cap` bytes at most, a longer one is refused as corrupt.
   virtual Result<std::string> read(const std::string& path, uint64_t cap) = 0;
-  // All or nothing: temporary file in the same folder, sync, rename, sync of the folder.
+  // All or nothing: temporary file in the same folder, sync, rename, sync of the folder. `mode` is
+  // less the umask, as for every file that a user makes for himself.
   virtual Status write_atomically(const std::string& path, std::string_view bytes, int mode) = 0;
+  // The same for what others have to read: exactly this mode.
+  virtual Status publish(const std::string& path, std::string_view bytes, int mode) {
+    return write_atomically(path, bytes, mode);
+  }
   virtual Status truncate(const std::string& path, uint64_t size) = 0;  // and syncs
   virtual Status remove(const std::string& path) = 0;
   virtual Status make_directories(const std::string& path, int mode) = 0;  // existing ones are fine

@@ -29,11 +29,15 @@ constexpr std::string_view kFooter =
 void add_verbs(const Verb& program, const Words& command) {
   add_run(program, command);
   add_status(program);
+  add_stop(program);
+  add_lift(program);
   add_verify(program);
   add_prove(program);
   add_sign(program);
   add_key(program);
   add_policy(program);
+  add_order(program);
+  add_root(program);
   add_keeper(program);
 }
 

@@ -27,6 +27,11 @@ void Verb::takes_many(const std::string& name, std::vector<std::string>& values,
   app_.add_option(name, values, help)->expected(1)->take_all();
 }
 
+void Verb::takes_words(const std::string& name, std::vector<std::string>& values,
+                       const std::string& help) const {
+  app_.add_option(name, values, help);
+}
+
 void Verb::flag(const std::string& name, bool& value, const std::string& help) const {
   app_.add_flag(name, value, help);
 }

@@ -32,6 +32,9 @@ class Verb {
              const std::string& help) const;
   void takes_many(const std::string& name, std::vector<std::string>& values,
                   const std::string& help) const;
+  // A positional word that may be there several times.
+  void takes_words(const std::string& name, std::vector<std::string>& values,
+                   const std::string& help) const;
   void flag(const std::string& name, bool& value, const std::string& help) const;
 
   // Printed at the end of --help.

@@ -11,11 +11,17 @@ namespace account::cli {
 // `command` is what stands behind "--" and belongs to `run` alone.
 void add_run(const Verb& program, const std::vector<std::string>& command);
 void add_keeper(const Verb& program);
+void add_stop(const Verb& program);
+void add_lift(const Verb& program);
 void add_status(const Verb& program);
 void add_verify(const Verb& program);
 void add_prove(const Verb& program);
 void add_sign(const Verb& program);
 void add_key(const Verb& program);
 void add_policy(const Verb& program);
+void add_root(const Verb& program);
+void add_root_show(const Verb& group);  // a verb of `root`
+void add_order(const Verb& program);
+void add_order_why(const Verb& group);  // a verb of `order`
 
 }  // namespace account::cli

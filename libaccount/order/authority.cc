@@ -120,7 +120,7 @@ Status AuthorityDirectory::publish_root(std::string_view envelope) const {
   ACCOUNT_ASSIGN_OR_RETURN(const RootChain chain, RootChain::verify(envelopes, spec_.pin));
   if (!chain.problems().empty()) return chain.problems().front();
   ACCOUNT_RETURN_IF_ERROR(files_.make_directories(orders_path(), kFolder));
-  return files_.write_atomically(root_path(chain.newest().version), envelope, kPublic);
+  return files_.publish(root_path(chain.newest().version), envelope, kPublic);
 }
 
 Result<Verified> AuthorityDirectory::publish_order(const sign::Envelope& envelope) const {
@@ -129,7 +129,7 @@ Result<Verified> AuthorityDirectory::publish_order(const sign::Envelope& envelop
   ACCOUNT_ASSIGN_OR_RETURN(Verified verified, verify_order(bytes, chain));
   ACCOUNT_RETURN_IF_ERROR(files_.make_directories(orders_path(), kFolder));
   const std::string name = verified.order.hash_hex() + ".json";
-  ACCOUNT_RETURN_IF_ERROR(files_.write_atomically(join_path(orders_path(), name), bytes, kPublic));
+  ACCOUNT_RETURN_IF_ERROR(files_.publish(join_path(orders_path(), name), bytes, kPublic));
   return verified;
 }
 
@@ -138,7 +138,7 @@ Status AuthorityDirectory::put_receipt(const Receipt& receipt) const {
   ACCOUNT_RETURN_IF_ERROR(check_name(receipt.node, "a node"));
   const std::string name =
       fmt::format("{}.{}.{}.json", sign::to_hex(receipt.order), receipt.run, receipt.node);
-  return files_.write_atomically(join_path(receipts_path(), name), write_receipt(receipt), kPublic);
+  return files_.publish(join_path(receipts_path(), name), write_receipt(receipt), kPublic);
 }
 
 std::vector<Trace> traces_of(const std::vector<Receipt>& receipts) {

@@ -1,0 +1,302 @@
+#include "cli/deliver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "cli/output.h"
+#include "keeper/live_status.h"
+
+namespace account::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr int64_t kDefaultWaitSeconds = 60, kMaxWaitSeconds = 86'400;
+constexpr auto kLookAgain = std::chrono::milliseconds(50);
+// By then a keeper that hears of nothing has looked (once in 1.25 s, keeper/authorities.cc), and
+// has latched what it found.
+constexpr auto kSettle = std::chrono::seconds(3);
+constexpr int64_t kNanoseconds = 1'000'000'000;
+
+bool is_done(const order::Receipt& receipt) {
+  return receipt.state == "quiet" || receipt.state == "refused";
+}
+
+// A job that runs on this node and that the stop is about: its nodes ought to answer.
+struct Expected {
+  std::string run;
+  std::vector<std::string> nodes;
+};
+
+std::vector<Expected> expected_of(const order::Scope& scope) {
+  std::vector<Expected> runs;
+  for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
+    order::Traits traits;
+    traits.run = live.run;
+    traits.model = live.model;
+    if (!order::covers(scope, traits)) continue;
+    std::vector<std::string> nodes = live.nodes_seen;
+    nodes.push_back(live.node);
+    runs.push_back({live.run, std::move(nodes)});
+  }
+  return runs;
+}
+
+bool runs_here(const std::string& run) {
+  const auto live = keeper::live_runs(FileSystem::real());
+  return std::any_of(live.begin(), live.end(), [&](const auto& one) { return one.run == run; });
+}
+
+// Waits for receipts and says each line once.
+class Answers {
+ public:
+  Answers(const OpenAuthority& authority, const order::Order& order, bool speak)
+      : authority_(authority), order_(order), speak_(speak), expected_(expected_of(order.scope)) {}
+
+  // Once delivered. True when all that were expected and all that answered are quiet.
+  bool wait(std::chrono::seconds patience) {
+    const auto began = steady_clock::now();
+    while (true) {
+      look();
+      const auto waited = steady_clock::now() - began;
+      if (all_quiet() && (knows_all() || waited >= kSettle)) return true;
+      if (waited >= kSettle) forget_the_ended();
+      if (waited >= patience) return false;
+      std::this_thread::sleep_for(kLookAgain);
+    }
+  }
+
+  const std::vector<order::Receipt>& receipts() const { return receipts_; }
+
+  // Who has not come to rest, for people.
+  std::string missing() const {
+    std::vector<std::string> names;
+    for (const Expected& run : expected_) {
+      for (const std::string& node : run.nodes) {
+        if (find(run.run, node) == nullptr) {
+          names.push_back(fmt::format("run {} on node {} (no answer)", run.run, node));
+        }
+      }
+    }
+    for (const order::Receipt& receipt : receipts_) {
+      if (is_done(receipt)) continue;
+      names.push_back(
+          fmt::format("run {} on node {} ({})", receipt.run, receipt.node, receipt.state));
+    }
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+
+ private:
+  const order::Receipt* find(const std::string& run, const std::string& node) const {
+    const auto found = std::find_if(receipts_.begin(), receipts_.end(),
+                                    [&](const auto& r) { return r.run == run && r.node == node; });
+    return found == receipts_.end() ? nullptr : &*found;
+  }
+
+  // A job of which all nodes are known needs no time for others to turn up.
+  bool knows_all() const {
+    return order_.scope.kind == order::Scope::Kind::job && !expected_.empty();
+  }
+
+  bool all_quiet() const {
+    const bool answered = std::all_of(expected_.begin(), expected_.end(), [&](const Expected& run) {
+      return std::all_of(run.nodes.begin(), run.nodes.end(),
+                         [&](const auto& node) { return find(run.run, node) != nullptr; });
+    });
+    return answered && !receipts_.empty() &&
+           std::all_of(receipts_.begin(), receipts_.end(), is_done);
+  }
+
+  // A job that was over before the order reached it will not answer.
+  void forget_the_ended() {
+    std::erase_if(expected_, [&](const Expected& run) {
+      const bool answered = std::any_of(run.nodes.begin(), run.nodes.end(), [&](const auto& node) {
+        return find(run.run, node) != nullptr;
+      });
+      return !answered && !runs_here(run.run);
+    });
+  }
+
+  void look() {
+    auto found = authority_.directory.read_receipts(order_.hash);
+    if (!found.ok()) return;  // a look later may succeed; in the end nobody has answered
+    receipts_ = std::move(found).value();
+    std::erase_if(receipts_, [&](const auto& r) { return r.authority != authority_.chain.pin(); });
+    if (!speak_) return;
+    for (const order::Receipt& receipt : receipts_) tell(receipt);
+    (void)flush_data();
+  }
+
+  void tell(const order::Receipt& receipt) {
+    const std::string job = fmt::format("run {}, node {}", receipt.run, receipt.node);
+    if (!is_done(receipt)) return tell_once(fmt::format("{}: {}", job, receipt.state));
+    const std::string how = receipt.how.empty() ? "" : fmt::format(" ({})", receipt.how);
+    for (const order::Receipt::Rank& rank : receipt.ranks) {
+      tell_once(fmt::format("rank {}: {}, last step {}{}; {}", rank.rank, rank.state,
+                            rank.last_step, how, job));
+    }
+    if (receipt.ranks.empty()) tell_once(fmt::format("{}: {}{}", job, receipt.state, how));
+  }
+
+  void tell_once(const std::string& line) {
+    if (said_.insert(line).second) put_line(line);
+  }
+
+  const OpenAuthority& authority_;
+  const order::Order& order_;
+  const bool speak_;
+  std::vector<Expected> expected_;
+  std::vector<order::Receipt> receipts_;
+  std::set<std::string> said_;
+};
+
+Json receipt_json(const order::Receipt& receipt) {
+  Json ranks = Json::array();
+  for (const order::Receipt::Rank& rank : receipt.ranks) {
+    ranks.push(
+        Json::object({{"rank", rank.rank}, {"state", rank.state}, {"last_step", rank.last_step}}));
+  }
+  return Json::object({{"run", receipt.run},
+                       {"node", receipt.node},
+                       {"state", receipt.state},
+                       {"how", receipt.how},
+                       {"stop_edge", receipt.stop_edge},
+                       {"ranks", std::move(ranks)}});
+}
+
+std::string path_of(const OpenAuthority& authority, const order::Order& order) {
+  return join_path(authority.directory.orders_path(), order.hash_hex() + ".json");
+}
+
+Json order_json(const OpenAuthority& authority, const order::Verified& verified) {
+  const order::Order& order = verified.order;
+  const bool stop = order.action == order::Action::stop;
+  Json json = Json::object({{"order", order.hash_hex()},
+                            {"action", stop ? "stop" : "lift"},
+                            {"authority", order.authority},
+                            {"number", order.number},
+                            {"path", path_of(authority, order)}});
+  return json;
+}
+
+int after_stop(const OpenAuthority& authority, const order::Verified& verified,
+               const WaitWords& words, int64_t patience_seconds) {
+  const order::Order& order = verified.order;
+  Answers answers(authority, order, !words.json);
+  const bool quiet = !words.no_wait && answers.wait(std::chrono::seconds(patience_seconds));
+  if (words.json) {
+    Json receipts = Json::array();
+    for (const order::Receipt& one : answers.receipts()) receipts.push(receipt_json(one));
+    Json json = order_json(authority, verified);
+    json.set("scope", order::to_json(order.scope));
+    json.set("quiet", quiet);
+    json.set("receipts", std::move(receipts));
+    put_json(json);
+  }
+  if (words.no_wait) return kYes;
+  if (quiet) {
+    if (!words.json) put_line("all are quiet");
+    return kYes;
+  }
+  const bool nobody = answers.receipts().empty();
+  say(nobody
+          ? fmt::format("account: stop: no job has answered within {} s; the order stands, and "
+                        "whoever it is about is refused at its next start",
+                        patience_seconds)
+          : fmt::format("account: stop: not quiet within {} s: {}; see `account status` there, "
+                        "and the receipts in {}",
+                        patience_seconds, answers.missing(), authority.directory.receipts_path()));
+  return kUnknown;
+}
+
+int after_lift(const OpenAuthority& authority, const order::Verified& verified,
+               const WaitWords& words) {
+  const order::Order& order = verified.order;
+  const std::string until = to_iso8601(order.accept_until_unix * kNanoseconds);
+  if (words.json) {
+    Json lifted = Json::array();
+    for (const sign::Digest& hash : order.lifts) lifted.push(sign::to_hex(hash));
+    Json json = order_json(authority, verified);
+    json.set("lifts", std::move(lifted));
+    json.set("accept_until", until);
+    put_json(json);
+    return kYes;
+  }
+  for (const sign::Digest& hash : order.lifts) {
+    const auto stop = authority.orders.find(hash);
+    put_line(fmt::format("  lifts {}: {}", short_hash(hash),
+                         stop == authority.orders.end() ? "a stop whose order is gone"
+                                                        : describe(stop->second.order)));
+  }
+  put_line(fmt::format("it permits a restart until {}; it restarts nothing", until));
+  return kYes;
+}
+
+}  // namespace
+
+void add_wait_options(const Verb& verb, WaitWords& words) {
+  verb.takes("--wait", words.wait, "Seconds to wait for all to be quiet (default 60)");
+  verb.flag("--no-wait", words.no_wait, "Deliver, and leave");
+  verb.flag("--json", words.json, "As JSON, once it is over");
+}
+
+std::string describe(const order::Order& order) {
+  if (order.action == order::Action::lift) {
+    return fmt::format("lift of {} stop{}", order.lifts.size(), order.lifts.size() == 1 ? "" : "s");
+  }
+  std::string text = "stop of " + order::to_string(order.scope);
+  if (!order.ordered_by.empty()) text += " by " + order.ordered_by;
+  return order.reason.empty() ? text : text + ": " + order.reason;
+}
+
+int deliver(const std::string& verb, const OpenAuthority& authority, const sign::Envelope& envelope,
+            const WaitWords& words) {
+  int64_t patience = kDefaultWaitSeconds;
+  if (words.wait) {
+    const auto seconds = parse_whole("--wait", *words.wait, 0, kMaxWaitSeconds);
+    if (!seconds.ok()) return fail(verb, seconds.status());
+    patience = *seconds;
+  }
+  const auto verified = authority.directory.publish_order(envelope);
+  if (!verified.ok()) return fail(verb, verified.status());
+  const order::Order& order = verified->order;
+  const bool stop = order.action == order::Action::stop;
+  if (stop && !words.wait) patience = std::max(patience, order.quiet_seconds + 30);
+  if (!words.json) {
+    put_line(fmt::format("order {}  {}", order.hash_hex(), describe(order)));
+    put_line(fmt::format("  of authority '{}', number {}, by {}", order.authority, order.number,
+                         authority.names_of(verified->signers)));
+    if (!flush_data()) return kUsage;
+  }
+  return stop ? after_stop(authority, *verified, words, patience)
+              : after_lift(authority, *verified, words);
+}
+
+int put_draft(const std::string& verb, const std::string& path, const sign::Envelope& envelope,
+              bool json) {
+  const auto order = order::parse_order(envelope.payload);
+  if (!order.ok()) return fail(verb, order.status());
+  const Status written = write_draft(path, envelope);
+  if (!written.ok()) return fail(verb, written);
+  const size_t signatures = envelope.signatures.size();
+  if (json) {
+    put_json(Json::object({{"order", order->hash_hex()},
+                           {"draft", path},
+                           {"signatures", static_cast<int64_t>(signatures)}}));
+    return kYes;
+  }
+  put_line(fmt::format("order {}  {}", order->hash_hex(), describe(*order)));
+  put_line(
+      fmt::format("{}  {} signature{}, not delivered: account order sign {} --key K.key, then "
+                  "account order send {} --authority DIR",
+                  path, signatures, signatures == 1 ? "" : "s", path, path));
+  return kYes;
+}
+
+}  // namespace account::cli

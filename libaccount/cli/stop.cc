@@ -1,0 +1,195 @@
+// `account stop`: an officer's order, from key to quiet ranks.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "cli/deliver.h"
+#include "cli/order_words.h"
+#include "cli/output.h"
+#include "cli/report_text.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+#include "keeper/live_status.h"
+#include "ledger/ledger.h"
+
+namespace account::cli {
+namespace {
+
+constexpr int64_t kNanoseconds = 1'000'000'000;
+
+struct StopWords {
+  std::string target, because, authority, key, ordered_by, draft;
+  std::optional<std::string> quiet;
+  WaitWords wait;
+};
+
+struct Target {
+  order::Scope scope;
+  std::string run_folder;  // where the run is known on this machine; else empty
+};
+
+bool is_run_folder(const std::string& path) {
+  const auto names = FileSystem::real().list(path);
+  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with("node-");
+         });
+}
+
+std::string live_folder(const std::string& run) {
+  for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
+    if (live.run == run) return live.run_folder;
+  }
+  return "";
+}
+
+Result<Target> run_target(const std::string& word) {
+  const auto found = find_run(word);
+  if (found.ok() && is_run_folder(*found)) {
+    const std::string folder = absolute_path(*found);
+    return Target{{order::Scope::Kind::job, base_name(folder)}, folder};
+  }
+  if (word.find('/') != std::string::npos) {
+    return Status(Code::not_found, fmt::format("'{}' is no run's folder", word),
+                  "name a run by its id, or say job:ID, model:NAME or all");
+  }
+  // A job of another machine is stopped by its id.
+  ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(word));
+  return Target{{order::Scope::Kind::job, word}, live_folder(word)};
+}
+
+Result<Target> parse_target(const std::string& word) {
+  if (word == "all") return Target{{order::Scope::Kind::all, ""}, ""};
+  const size_t colon = word.find(':');
+  if (colon == std::string::npos) return run_target(word);
+  const std::string kind = word.substr(0, colon), value = word.substr(colon + 1);
+  if (!value.empty() && kind == "job") {
+    return Target{{order::Scope::Kind::job, value}, live_folder(value)};
+  }
+  if (!value.empty() && kind == "model") return Target{{order::Scope::Kind::model, value}, ""};
+  return Status(Code::invalid_argument, fmt::format("'{}' is nothing that can be stopped", word),
+                "name a run by its id or folder, or say job:ID, model:NAME or all");
+}
+
+// The authority that a run obeys, as its ledger has it; empty where it does not say.
+Result<std::string> authority_of(const std::string& run_folder) {
+  if (run_folder.empty()) return std::string();
+  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report, verify_run(run_folder, std::nullopt));
+  std::set<std::string> specs;
+  for (const ledger::NodeReport& node : report.nodes) {
+    for (const Json& event : node.events) {
+      const auto type = event.get_string("type");
+      const auto path = event.get_string("path"), pin = event.get_string("pin");
+      if (type.ok() && *type == "authority" && path.ok() && pin.ok()) {
+        specs.insert(*path + "#" + *pin);
+      }
+    }
+  }
+  if (specs.size() > 1) {
+    return Status(Code::invalid_argument, fmt::format("the run obeys {} authorities", specs.size()),
+                  "say with --authority which one orders");
+  }
+  return specs.empty() ? std::string() : *specs.begin();
+}
+
+Result<std::string> payload_of(const StopWords& words, const Target& target,
+                               const OpenAuthority& authority) {
+  order::Order order;
+  order.authority = authority.chain.authority();
+  order.root_version = authority.chain.newest().version;
+  order.number = authority.next_number();
+  order.issued_unix = Clock::real().unix_ns() / kNanoseconds;
+  order.nonce = new_nonce();
+  order.scope = target.scope;
+  order.reason = words.because;
+  order.ordered_by = words.ordered_by;
+  if (words.quiet) {
+    // Beyond what the root allows a job would only hear less than what was written.
+    ACCOUNT_ASSIGN_OR_RETURN(
+        order.quiet_seconds,
+        parse_whole("--quiet", *words.quiet, 1, authority.chain.newest().max_quiet_seconds));
+  }
+  return order::write_order(order);
+}
+
+Status sign_stop(const StopWords& words, const OpenAuthority& authority, sign::Envelope& envelope) {
+  if (words.key.empty()) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(const auto keys, read_secret_keys({words.key}));
+  const std::vector<sign::PublicKey> stop_keys = authority.chain.stop_keys();
+  if (!holds(stop_keys, keys[0].key.public_key())) {
+    return {Code::unverified,
+            fmt::format("key '{}' is no stop key of authority '{}'", keys[0].name,
+                        authority.chain.authority()),
+            "its stop keys are held by " + authority.names_of(stop_keys)};
+  }
+  sign::add_signature(envelope, keys[0].key);
+  return {};
+}
+
+Status check(const StopWords& words) {
+  if (words.because.empty()) {
+    return {Code::invalid_argument, "--because is empty", "say why; it is read by those stopped"};
+  }
+  if (words.key.empty() && words.draft.empty()) {
+    return {Code::invalid_argument, "--key is required",
+            "give a stop key, or --draft FILE to have it signed elsewhere"};
+  }
+  return {};
+}
+
+struct Prepared {
+  OpenAuthority authority;
+  sign::Envelope envelope;
+};
+
+Result<Prepared> prepare(const StopWords& words) {
+  ACCOUNT_RETURN_IF_ERROR(check(words));
+  ACCOUNT_ASSIGN_OR_RETURN(const Target target, parse_target(words.target));
+  std::string spec = words.authority;
+  if (spec.empty()) {
+    ACCOUNT_ASSIGN_OR_RETURN(spec, authority_of(target.run_folder));
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(OpenAuthority authority, open_authority(spec));
+  ACCOUNT_ASSIGN_OR_RETURN(std::string payload, payload_of(words, target, authority));
+  sign::Envelope envelope{std::string(order::kOrderType), std::move(payload), {}};
+  ACCOUNT_RETURN_IF_ERROR(sign_stop(words, authority, envelope));
+  return Prepared{std::move(authority), std::move(envelope)};
+}
+
+int stop(const StopWords& words) {
+  const auto prepared = prepare(words);
+  if (!prepared.ok()) return fail("stop", prepared.status());
+  if (words.draft.empty()) {
+    return deliver("stop", prepared->authority, prepared->envelope, words.wait);
+  }
+  return put_draft("stop", words.draft, prepared->envelope, words.wait.json);
+}
+
+}  // namespace
+
+void add_stop(const Verb& program) {
+  const Verb verb = program.verb("stop", "Orders jobs to stop, and waits until they are quiet");
+  auto words = std::make_shared<StopWords>();
+  verb.needs("TARGET", words->target, "A run's id or folder, job:ID, model:NAME, or all");
+  verb.needs("--because", words->because, "The reason, with the protocol's clause");
+  verb.takes("--authority", words->authority,
+             "Its directory (default: what the run obeys, then ACCOUNT_AUTHORITY)");
+  verb.takes("--key", words->key, "A stop key's .key file");
+  verb.takes("--ordered-by", words->ordered_by, "A court, an authority, an officer");
+  verb.takes("--quiet", words->quiet,
+             "Seconds by when no training may run (default: the job's own rule)");
+  verb.takes("--draft", words->draft, "Write the order to this file, and deliver nothing");
+  add_wait_options(verb, words->wait);
+  verb.footer(
+      "It stands until a lift names it: whoever it is about is refused at every start. Exit\n"
+      "codes: 0 all are quiet, 5 nobody answered in time or somebody is not quiet yet.\n\n"
+      "Example:\n"
+      "  account stop account/my-run --because 'evaluation 12 failed (clause 4)' --key me.key");
+  verb.does([words] { return stop(*words); });
+}
+
+}  // namespace account::cli
