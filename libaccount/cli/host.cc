@@ -1,10 +1,13 @@
 // Hosting a keeper in this process.
 #include "cli/host.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdlib>
 
 #include "cli/output.h"
+#include "sign/sign.h"
 
 namespace account::cli {
 
@@ -59,6 +62,12 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
     options.seal_ns = static_cast<int64_t>(seconds * 1e9);
   }
   return options;
+}
+
+std::string command_digest(const std::vector<std::string>& words) {
+  std::string text = std::to_string(geteuid());
+  for (const std::string& word : words) text += '\0' + word;
+  return sign::to_hex(sign::sha256(text));
 }
 
 keeper::Surroundings real_surroundings() {

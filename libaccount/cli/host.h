@@ -1,4 +1,5 @@
-// What `account run` and `account keeper` share: how a process of this program hosts a keeper.
+// What `account run`, `account keeper` and `account may-start` share: how a process of this program
+// hosts a keeper, or asks what one would say.
 #pragma once
 
 #include <string>
@@ -25,6 +26,9 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
 // The keeper's options that follow from settings and environment (ACCOUNT_SEAL_SECONDS).
 Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
                                              const Environment& environment);
+
+// By this a stopped job is known again under another run id: the words, and who runs them.
+std::string command_digest(const std::vector<std::string>& words);
 
 keeper::Surroundings real_surroundings();
 

@@ -28,6 +28,7 @@ constexpr std::string_view kFooter =
 
 void add_verbs(const Verb& program, const Words& command) {
   add_run(program, command);
+  add_may_start(program, command);
   add_status(program);
   add_stop(program);
   add_lift(program);
@@ -131,9 +132,9 @@ Status usage_fault(const CLI::ParseError& error, const std::string& path) {
   return {Code::invalid_argument, fault, fmt::format("see `{} --help`", path)};
 }
 
-// What stands behind the first "--" of `account run` is another program's and not ours to parse.
+// What stands behind the first "--" of these verbs is another program's and not ours to parse.
 Words cut_command(Words& words) {
-  if (words.empty() || words[0] != "run") return {};
+  if (words.empty() || (words[0] != "run" && words[0] != "may-start")) return {};
   const auto mark = std::find(words.begin(), words.end(), "--");
   if (mark == words.end()) return {};
   Words command(mark + 1, words.end());

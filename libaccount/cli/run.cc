@@ -17,7 +17,6 @@
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "sign/sign.h"
 
 namespace account::cli {
 namespace {
@@ -53,13 +52,6 @@ std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
   return text;
-}
-
-// By this a stopped job is known again under another run id: the words, and who runs them.
-std::string command_digest(const std::vector<std::string>& words) {
-  std::string text = std::to_string(geteuid());
-  for (const std::string& word : words) text += '\0' + word;
-  return sign::to_hex(sign::sha256(text));
 }
 
 // What the command's processes learn: that they count, where, and who keeps it.

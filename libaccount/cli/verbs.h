@@ -8,8 +8,9 @@
 
 namespace account::cli {
 
-// `command` is what stands behind "--" and belongs to `run` alone.
+// `command` is what stands behind "--": the program that `run` would start.
 void add_run(const Verb& program, const std::vector<std::string>& command);
+void add_may_start(const Verb& program, const std::vector<std::string>& command);
 void add_keeper(const Verb& program);
 void add_stop(const Verb& program);
 void add_lift(const Verb& program);

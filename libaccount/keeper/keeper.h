@@ -175,6 +175,12 @@ class Keeper {
   std::unique_ptr<Stop> stop_;  // none without an authority
 };
 
+// What a keeper judges before any rank is accepted: permission(). Reads the authorities, and the
+// ledgers of all of the run's nodes: a stop that another node latched stands here as well. Fails
+// where that cannot be judged; writes nothing.
+Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
+                                          const KeeperOptions& options);
+
 // What a process does that was to be the keeper and cannot: tells every rank that waits why.
 // Returns how many there were.
 int refuse_waiting_pages(FileSystem& files, const Place& place, const Status& why);

@@ -6,24 +6,38 @@
 
 namespace account::keeper {
 
-// The lines of all of the run's nodes: a stop that another node latched stands here as well.
-Status Keeper::open_authorities() {
-  if (options_.authorities.empty()) return Status();
+namespace {
+
+Result<std::vector<Json>> events_of(FileSystem& files, const std::string& run_folder) {
   std::vector<Json> events;
-  const auto report =
-      ledger::verify(world_.files, options_.place.run_folder(), std::nullopt, &count::recount);
-  if (!report.ok()) return report.status();
-  for (const ledger::NodeReport& node : report->nodes) {
+  if (!files.exists(run_folder)) return events;
+  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
+                           ledger::verify(files, run_folder, std::nullopt, &count::recount));
+  for (const ledger::NodeReport& node : report.nodes) {
     events.insert(events.end(), node.events.begin(), node.events.end());
   }
-  StopOptions options;
-  options.authorities = options_.authorities;
-  options.job = options_.job;
-  options.job.run = options_.place.run;
-  options.job.directory = options_.place.run_folder();
-  if (options.job.model.empty()) options.job.model = options_.model;
-  options.node = options_.place.node;
-  ACCOUNT_ASSIGN_OR_RETURN(stop_, Stop::open(world_.files, world_.clock, options, events));
+  return events;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
+                                          const KeeperOptions& options) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Json> events,
+                           events_of(files, options.place.run_folder()));
+  StopOptions asked;
+  asked.authorities = options.authorities;
+  asked.job = options.job;
+  asked.job.run = options.place.run;
+  asked.job.directory = options.place.run_folder();
+  if (asked.job.model.empty()) asked.job.model = options.model;
+  asked.node = options.place.node;
+  return Stop::open(files, clock, asked, events);
+}
+
+Status Keeper::open_authorities() {
+  if (options_.authorities.empty()) return Status();
+  ACCOUNT_ASSIGN_OR_RETURN(stop_, judge_start(world_.files, world_.clock, options_));
   queue_stop_lines();
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));

@@ -11,6 +11,7 @@ TEST_F(UsageTest, EveryVerbHasHelpWithAnExample) {
   const std::vector<std::vector<std::string>> verbs = {
       {"run"},
       {"status"},
+      {"may-start"},
       {"stop"},
       {"lift"},
       {"order"},
