@@ -7,6 +7,8 @@ PYTHON ?= python3
 TORCH_VERSION ?= 2.13.0
 # ON: warnings are errors.
 WERROR ?= OFF
+# `make lint LINT=--no-tidy` leaves clang-tidy out, LINT=--changed-only looks at changes only.
+LINT ?=
 # Optimizer steps of the demo's fine-tune.
 DEMO_STEPS ?= 16
 
@@ -106,7 +108,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/overhead.py
 
 lint: $(INSTALLED) $(VENV)/.lint
-	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/house/lint.py $(BUILD)
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/house/lint.py $(BUILD) $(LINT)
 
 clean:
 	rm -rf build $(VENV)

@@ -53,11 +53,8 @@ std::string reason_of(const StandingStop& stop) {
 
 }  // namespace
 
-Stop::Stop(FileSystem& files, const Clock& clock, StopOptions options, Authorities authorities)
-    : files_(files),
-      clock_(clock),
-      options_(std::move(options)),
-      authorities_(std::move(authorities)) {}
+Stop::Stop(const Clock& clock, StopOptions options, Authorities authorities)
+    : clock_(clock), options_(std::move(options)), authorities_(std::move(authorities)) {}
 
 Result<std::unique_ptr<Stop>> Stop::open(FileSystem& files, const Clock& clock,
                                          const StopOptions& options,
@@ -71,7 +68,7 @@ Result<std::unique_ptr<Stop>> Stop::open(FileSystem& files, const Clock& clock,
   }
   ACCOUNT_ASSIGN_OR_RETURN(Authorities authorities,
                            Authorities::open(files, options.authorities, pins));
-  std::unique_ptr<Stop> stop(new Stop(files, clock, options, std::move(authorities)));
+  std::unique_ptr<Stop> stop(new Stop(clock, options, std::move(authorities)));
   for (const Authorities::One& one : stop->authorities_.all()) {
     const order::RootChain& chain = one.orders.chain;
     stop->lines_.push_back({"authority", Json::object({{"path", one.directory.path()},

@@ -74,7 +74,7 @@ class Stop {
  private:
   enum class Phase { none, held, decided, quiet };
 
-  Stop(FileSystem& files, const Clock& clock, StopOptions options, Authorities authorities);
+  Stop(const Clock& clock, StopOptions options, Authorities authorities);
   void remember(const std::vector<Json>& events);
   void judge_start();
   order::StandingInput input() const;
@@ -89,7 +89,6 @@ class Stop {
   void watch_step_times(const std::vector<Watch*>& ranks);
   int64_t quiet_ns() const;
 
-  FileSystem& files_;
   const Clock& clock_;
   const StopOptions options_;
   Authorities authorities_;
@@ -103,7 +102,6 @@ class Stop {
   std::vector<sign::Digest> settled_;  // stops that were lifted when this start was permitted
   std::map<sign::Digest, order::StandingStop> obeyed_;
   Phase phase_ = Phase::none;
-  bool held_ = false;
   uint64_t vote_ = 0;
   Decision decision_;
   int64_t verified_ns_ = 0, verified_unix_ns_ = 0, latched_unix_ns_ = 0, quiet_unix_ns_ = 0;

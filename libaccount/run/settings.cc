@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 
 #include "base/bytes.h"
@@ -46,7 +45,10 @@ int slurm_tasks_here(const Environment& environment) {
   if (nodes_before < 0) return -1;
   for (const std::string& part : split_list(text)) {
     int tasks = 0, times = 1;
-    if (std::sscanf(part.c_str(), "%d(x%d)", &tasks, &times) < 1) return -1;
+    const char* end = part.data() + part.size();
+    const auto [rest, error] = std::from_chars(part.data(), end, tasks);
+    if (error != std::errc()) return -1;
+    if (end - rest > 2) std::from_chars(rest + 2, end, times);  // behind "(x"
     if (nodes_before < times) return tasks;
     nodes_before -= times;
   }

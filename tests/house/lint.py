@@ -2,6 +2,7 @@
 
     tests/house/lint.py build/release                  everything
     tests/house/lint.py build/release --changed-only   what differs from HEAD, or --since main
+    tests/house/lint.py build/release --no-tidy        all but clang-tidy, which takes long
 
 Takes the tools from PATH (requirements/lint.txt). Exits 1 on any finding, 2 if a tool is missing.
 clang-tidy reads <build>/compile_commands.json and looks at the library and the bindings; a source
@@ -57,13 +58,13 @@ def sources_to_tidy(files: list[str], build: pathlib.Path) -> list[str]:
     return sorted(wanted.difference(left_out))
 
 
-def lint_cpp(files: list[str], build: pathlib.Path, jobs: int) -> list[bool]:
+def lint_cpp(files: list[str], build: pathlib.Path, jobs: int, tidy_too: bool) -> list[bool]:
     cpp = [name for name in files if name.endswith((".cc", ".h"))]
     if not cpp:
         return []
     results = [passes("clang-format (clang-format -i mends it)",
                       ["clang-format", "--dry-run", "-Werror", *cpp])]
-    sources = sources_to_tidy(files, build)
+    sources = sources_to_tidy(files, build) if tidy_too else []
     print(f"clang-format: {len(cpp)} files; clang-tidy: {len(sources)} sources", flush=True)
     # Where gcc compiles, its flags may mean nothing to clang.
     tidy = ["clang-tidy", "-p", str(build), "--quiet", "--extra-arg=-Wno-unknown-warning-option"]
@@ -85,6 +86,7 @@ def main() -> int:
     parser.add_argument("build", type=pathlib.Path, help="a configured CMake build tree")
     parser.add_argument("--changed-only", action="store_true",
                         help="only files that differ from --since, and new ones")
+    parser.add_argument("--no-tidy", action="store_true", help="leave clang-tidy out")
     parser.add_argument("--since", default="HEAD", metavar="COMMIT")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     args = parser.parse_args()
@@ -97,7 +99,7 @@ def main() -> int:
         print(f"{args.build} holds no compile_commands.json; configure it with CMake first")
         return 2
     files = chosen_files(args.since if args.changed_only else None)
-    results = lint_cpp(files, build, args.jobs) + lint_python(files)
+    results = lint_cpp(files, build, args.jobs, not args.no_tidy) + lint_python(files)
     print("lint: clean" if all(results) else f"lint: {results.count(False)} with findings")
     return 0 if all(results) else 1
 
