@@ -12,6 +12,7 @@
 
 #include "account/account.h"
 #include "count/uncounted.h"
+#include "gate/gate.h"
 #include "tally/tally.h"
 #include "torch/adapter.h"
 
@@ -30,6 +31,7 @@ void raise_unless_ok(Status status) {
   if (!status.ok()) throw StatusError(std::move(status));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's signature
 void translate_status(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
@@ -43,7 +45,7 @@ void translate_status(std::exception_ptr error) {
 }
 
 py::int_ to_int(OpCount count) {
-  const py::int_ low(count.low());
+  py::int_ low(count.low());
   if (count.high() == 0) return low;
   return py::int_((py::int_(count.high()) << py::int_(64)) | low);
 }
@@ -138,6 +140,25 @@ Run start_run(RunOptions options) {
   return std::move(run).value();
 }
 
+// Keeps the GIL while nothing is to be obeyed: that takes microseconds, and getting the GIL back
+// may take milliseconds. A rank that is held at its edge waits without it.
+void close_step(Run& run) {
+  if (run.close_step()) [[likely]]
+    return;
+  Status status = [&] {
+    const py::gil_scoped_release no_gil;
+    return run.obey();
+  }();
+  raise_unless_ok(std::move(status));
+}
+
+// What a refused export is told; None where it may go on.
+std::optional<std::string> export_refusal(const std::string& way, const std::string& target) {
+  const Status status = gate::may_leave(way, target);
+  if (status.ok()) return std::nullopt;
+  return status.to_string();
+}
+
 void bind_totals(py::module_& m) {
   const auto number = [](OpCount Totals::* member) {
     return [member](const Totals& totals) { return to_int(totals.*member); };
@@ -166,11 +187,11 @@ void bind_run(py::module_& m) {
       .def_readwrite("dir", &RunOptions::dir)
       .def_readwrite("run", &RunOptions::run)
       .def_readwrite("policies", &RunOptions::policies)
+      .def_readwrite("authority", &RunOptions::authority)
       .def_readwrite("framework", &RunOptions::framework);
-  // step() keeps the GIL: it takes microseconds, and getting the GIL back may take milliseconds.
   py::class_<Run>(m, "Run")
       .def(py::init(&start_run), py::arg("options"))
-      .def("step", [](Run& run) { raise_unless_ok(run.step()); })
+      .def("step", &close_step)
       .def("totals", &Run::totals)
       .def("finish",
            [](Run& run) {
@@ -186,7 +207,8 @@ void bind_run(py::module_& m) {
            })
       .def_property_readonly("id", &Run::id)
       .def_property_readonly("directory", &Run::directory)
-      .def_property_readonly("counting", &Run::counting);
+      .def_property_readonly("counting", &Run::counting)
+      .def_property_readonly("authority", &Run::authority);
 }
 
 }  // namespace
@@ -203,6 +225,7 @@ PYBIND11_MODULE(_core, m) {
   py::class_<Snapshot>(m, "Snapshot").def(py::init<>());
   m.def("totals_since", &totals_since, py::arg("begin"));
   m.def("ensure_page", &ensure_page);
+  m.def("export_refusal", &export_refusal, py::arg("way"), py::arg("target"));
   m.def("load_adapter", &load_adapter, py::arg("path"));
   m.def("mark_optimizer", [](bool inside) { loaded_adapter().mark_optimizer(inside); });
   py::class_<CategoryHandle>(m, "CategoryHandle")

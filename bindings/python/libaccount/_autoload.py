@@ -1,13 +1,17 @@
 """Zero-line start: torch calls init() at the end of ``import torch``, in every process.
 
 Does nothing unless ACCOUNT=on (which ``account run`` sets), and never breaks an import: where
-counting cannot begin, one line on stderr says why.
+counting cannot begin, one line on stderr says why. Two things end the process instead: an order
+that stands against the job (86), and an authority that the job is to obey and cannot (1).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+
+from ._errors import ShutdownOrdered
 
 # Programs that only start the training processes.
 _LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "torchx"}
@@ -31,9 +35,27 @@ def init() -> None:
         from ._run import start
 
         start()
+    except ShutdownOrdered as refused:
+        _end_process(f"no start: {refused}", 86)
     except Exception as error:  # whatever it is, the user's `import torch` goes on
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"account: counting is off: {error}", file=sys.stderr)
+        if os.environ.get("ACCOUNT_AUTHORITY"):
+            _end_process(f"no start: {error}", 1)
+        _say(f"counting is off: {error}")
+
+
+def _say(text: str) -> None:
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"account: {text}", file=sys.stderr)
+
+
+def _end_process(text: str, code: int) -> None:
+    """Nothing has been trained yet. An exception would be swallowed by `try: import torch`, and by
+    a thread that imports."""
+    _say(text)
+    with suppress(OSError, ValueError):  # closed, or nobody reads it any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _warn_if_it_trains() -> None:

@@ -24,7 +24,11 @@ class Unverified(Error):
 
 
 class ShutdownOrdered(SystemExit):
-    """A signed order stopped this job. A SystemExit (86), so ``except Exception`` lets it pass."""
+    """A signed order stopped this job. A SystemExit (86), so ``except Exception`` lets it pass.
+
+    Raised out of ``run.step()`` and ``optimizer.step()``, on all ranks at the same step, and by a
+    start that an order stands against. ``str()`` names the step and the reason.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(86)
@@ -35,7 +39,7 @@ class ShutdownOrdered(SystemExit):
 
 
 class ExportDenied(PermissionError):
-    """Weights were not written, because an order stands."""
+    """Weights were not written, because an order stands; no file was opened or changed."""
 
 
 _BY_CODE: dict[str, type[Error]] = {

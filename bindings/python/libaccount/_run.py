@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _load
-from ._errors import Error
+from ._errors import Error, ShutdownOrdered
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,7 +31,11 @@ class Run:
         self._hook = hook
 
     def step(self) -> None:
-        """Closes a training step by hand, and turns the optimizer hook off for good."""
+        """Closes a training step by hand, and turns the optimizer hook off for good.
+
+        Raises ShutdownOrdered where a signed order stops the job at this step; the optimizer hook
+        raises it out of ``optimizer.step()``. While keepers agree on the step, this waits.
+        """
         if self._hook is not None:
             self._hook.leave_steps_to_caller()
         self._inner.step()
@@ -65,6 +69,11 @@ class Run:
         """False under ACCOUNT=off."""
         return bool(self._inner.counting)
 
+    @property
+    def authority(self) -> str:
+        """The directory whose stop orders this run obeys; empty where it obeys nobody."""
+        return str(self._inner.authority)
+
     def __enter__(self) -> Run:
         return self
 
@@ -91,7 +100,7 @@ def start(
     run: str | None = None,
     policies: Sequence[str] = (),
     parents: Sequence[str] | None = None,
-    authority: str | None = None,
+    authority: str | os.PathLike[str] | None = None,
     developer: str | None = None,
     cost: float | None = None,
     price: str | None = None,
@@ -102,9 +111,14 @@ def start(
     """Starts counting this process as a part of a run, and returns the run.
 
     What is not given comes from the environment (``account run`` sets it: ACCOUNT_MODEL,
-    ACCOUNT_DIR, ACCOUNT_RUN, ACCOUNT_POLICIES), else from its default: dir is "account", run is
-    made from the launcher's or scheduler's job id, else from the date. Where this process already
-    takes part in a run (zero-line start under ``account run``), that one is returned.
+    ACCOUNT_DIR, ACCOUNT_RUN, ACCOUNT_POLICIES, ACCOUNT_AUTHORITY), else from its default: dir is
+    "account", run is made from the launcher's or scheduler's job id, else from the date. Where this
+    process already takes part in a run (zero-line start under ``account run``), that one is
+    returned.
+
+    With an authority (its directory, or ``PATH#<sha256 of the first root>``) the job obeys signed
+    stops: ``setting="stop"`` says that there must be one. Then steps may raise ShutdownOrdered,
+    saves may raise ExportDenied, and a start that an order stands against raises ShutdownOrdered.
 
     Raises Error where nothing could be counted or kept: before training, not during it.
 
@@ -119,22 +133,33 @@ def start(
     global _current
     _refuse_unsupported(
         parents=parents,
-        authority=authority,
         developer=developer,
         cost=cost,
         price=price,
         state=state,
         resume=resume,
-        setting=None if setting == "count" else setting,
+        setting=None if setting in ("count", "stop") else setting,
     )
+    here = _current.authority if _current is not None else os.environ.get("ACCOUNT_AUTHORITY")
+    if setting == "stop" and not (authority or here):
+        raise Error(
+            "setting 'stop' needs an authority to obey: start(authority=...) or ACCOUNT_AUTHORITY",
+            "invalid_argument",
+        )
     if _current is not None:
         if run is not None and run != _current.id:
             raise Error(
                 f"this process already takes part in run {_current.id}; finish() it first",
                 "invalid_argument",
             )
-        return _current
-    _current = _open(model, dir, run, policies)
+        if authority is not None and os.fspath(authority) != _current.authority:
+            raise Error(
+                f"run {_current.id} does not obey the authority {os.fspath(authority)}; name it "
+                "where the run begins (account run --authority)",
+                "invalid_argument",
+            )
+    else:
+        _current = _open(model, dir, run, policies, authority)
     return _current
 
 
@@ -148,7 +173,11 @@ def _refuse_unsupported(**given: Any) -> None:
 
 
 def _open(
-    model: str | None, dir: str | os.PathLike[str] | None, run: str | None, policies: Sequence[str]
+    model: str | None,
+    dir: str | os.PathLike[str] | None,
+    run: str | None,
+    policies: Sequence[str],
+    authority: str | os.PathLike[str] | None,
 ) -> Run:
     core = _load.core()
     options = core.RunOptions()
@@ -156,6 +185,7 @@ def _open(
     options.dir = os.fspath(dir) if dir is not None else ""
     options.run = run or ""
     options.policies = [policies] if isinstance(policies, str) else list(policies)
+    options.authority = os.fspath(authority) if authority is not None else ""
     if os.environ.get("ACCOUNT", "").lower() == "off":
         return Run(core.Run(options), None)
     core = _load.watching_core()
@@ -163,8 +193,16 @@ def _open(
 
     options.framework = f"torch {torch.__version__}"
     _load.set_binary_path()
-    inner = core.Run(options)
+    from . import _gate
     from ._steps import StepHook
+
+    try:
+        inner = core.Run(options)
+    except ShutdownOrdered:
+        _gate.install()  # whoever goes on all the same has weights that must not leave
+        raise
+    if inner.authority:
+        _gate.install()
 
     opened = Run(inner, StepHook(inner.step, core.mark_optimizer))
     if torch.distributed.is_available():

@@ -57,9 +57,9 @@ class ACCOUNT_API Run {
   // job was told to stop (Code::shutdown_ordered, Code::threshold_reached).
   [[nodiscard]] Status step();
 
-  // step() in two halves, for a caller with a lock (Python's GIL) that it must not hold while a rank
-  // waits. close_step() never blocks and is true when there is nothing to obey; else the caller
-  // lets go of its lock and calls obey(), which is ok when training may go on.
+  // step() in two halves, for a caller with a lock (Python's GIL) that it must not hold while a
+  // rank waits. close_step() never blocks and is true when there is nothing to obey; else the
+  // caller lets go of its lock and calls obey(), which is ok when training may go on.
   [[nodiscard]] bool close_step();
   [[nodiscard]] Status obey();
 

@@ -1,0 +1,185 @@
+"""The export gate in Python: while an order stands, this job's ways of writing weights are refused.
+
+Installed by start() where the run obeys an authority, and only then. Each way out that is known
+asks the core before it has opened or changed anything, so that a refused save leaves no file behind
+and damages none. docs/export_gate.md lists the ways, and what is not among them.
+
+Decides nothing: whether the gate is shut is the keeper's word in the rank's page.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _load
+from ._errors import ExportDenied
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+_installed = False
+
+
+def install() -> None:
+    """Puts the gate in front of every known way, also of modules that are imported later."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    _gate_torch()
+    for name, gate in _LATER.items():
+        if (module := sys.modules.get(name)) is not None:
+            gate(module)
+    sys.meta_path.insert(0, _AfterImport())
+
+
+def permit(way: str, target: object) -> None:
+    """Raises ExportDenied, and leaves a word in the ledger, while exports are refused."""
+    refusal = _load.core().export_refusal(way, _name_of(target))
+    if refusal is not None:
+        raise ExportDenied(refusal)
+
+
+def _name_of(target: object) -> str:
+    if isinstance(target, (str, bytes, os.PathLike)):
+        return os.fsdecode(target)
+    return "a buffer"
+
+
+def _asking(way: str, function: Callable[..., Any], position: int, name: str) -> Any:
+    """`function`, once it is permitted; its argument at `position`, or `name`, is the target."""
+
+    @functools.wraps(function)
+    def asks_first(*args: Any, **kwargs: Any) -> Any:
+        permit(way, args[position] if len(args) > position else kwargs.get(name))
+        return function(*args, **kwargs)
+
+    return asks_first
+
+
+# --- torch ----------------------------------------------------------------------------------------
+
+
+def _gate_torch() -> None:
+    import torch
+    from torch import serialization
+
+    # Note: [late names] torch.save looks these up when it is called, so that a `save` that was
+    # imported before is gated as well; and each is called before its file is opened.
+    serialization._open_zipfile_writer = _asking(
+        "torch.save", serialization._open_zipfile_writer, 0, "name_or_buffer"
+    )
+    serialization._open_file_like = _writing_only(serialization._open_file_like)
+
+    # What others build on: export.save, torch.package, streams of raw storages.
+    _replace_everywhere(torch._C.PyTorchFileWriter, _gated_writer(torch._C.PyTorchFileWriter))
+    storage: Any = torch.UntypedStorage
+    storage._write_file = _asking("UntypedStorage._write_file", storage._write_file, 1, "f")
+
+    # TorchScript writes in C++.
+    for script in (torch._C.ScriptModule, torch._C.ScriptFunction):
+        for method in (
+            "save",
+            "save_to_buffer",
+            "_save_for_mobile",
+            "_save_to_buffer_for_mobile",
+        ):
+            if hasattr(script, method):
+                gated = _asking("torch.jit.save", getattr(script, method), 1, "filename")
+                setattr(script, method, gated)
+
+
+def _writing_only(open_file_like: Callable[..., Any]) -> Any:
+    """The legacy format of torch.save opens its file so; torch.load does too, and is not asked."""
+
+    @functools.wraps(open_file_like)
+    def asks_first(name_or_buffer: Any, mode: str) -> Any:
+        if "r" not in mode:
+            permit("torch.save", name_or_buffer)
+        return open_file_like(name_or_buffer, mode)
+
+    return asks_first
+
+
+def _gated_writer(writer: Any) -> Any:
+    def asks_first(self: Any, *args: Any, **kwargs: Any) -> None:
+        permit("PyTorchFileWriter", args[0] if args else None)
+        writer.__init__(self, *args, **kwargs)
+
+    # A class as before: code that asks isinstance() of it goes on working.
+    return type(
+        writer.__name__, (writer,), {"__init__": asks_first, "__module__": writer.__module__}
+    )
+
+
+# --- Modules that a job may import at any time ----------------------------------------------------
+
+
+def _gate_safetensors(rust: ModuleType) -> None:
+    """All of safetensors' frontends (torch, numpy, ...) take these two from here."""
+    for name, target in (("serialize_file", 1), ("serialize", sys.maxsize)):
+        original = getattr(rust, name)
+        way = f"safetensors.{name}"
+        _replace_everywhere(original, _asking(way, original, target, "filename"))
+
+
+def _gate_distributed_checkpoint(saver: ModuleType) -> None:
+    for name in ("save", "async_save", "save_state_dict"):
+        original = getattr(saver, name)
+        way = f"distributed.checkpoint.{name}"
+        _replace_everywhere(original, _asking(way, original, sys.maxsize, "checkpoint_id"))
+
+
+_LATER: dict[str, Callable[[ModuleType], None]] = {
+    "safetensors._safetensors_rust": _gate_safetensors,
+    "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
+}
+
+
+def _replace_everywhere(original: Any, gated: Any) -> None:
+    """In every module that has it, under whatever name: `from x import y` made copies of it."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        if not isinstance(names, dict):
+            continue
+        for name, value in list(names.items()):
+            if value is original:
+                names[name] = gated
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Gates a module right after its own code ran: before anybody can take a name out of it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        gate = _LATER.get(fullname)
+        if gate is None:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = None
+            if finder is not self and find is not None:
+                spec = find(fullname, path, target)
+            if spec is not None:
+                return _gated_spec(spec, gate)
+        return None
+
+
+def _gated_spec(spec: ModuleSpec, gate: Callable[[ModuleType], None]) -> ModuleSpec:
+    run = getattr(spec.loader, "exec_module", None)
+    if run is not None:
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            gate(module)
+
+        setattr(spec.loader, "exec_module", exec_module)  # noqa: B010  (a method, to mypy)
+    return spec
