@@ -146,7 +146,7 @@ def test_what_is_not_supported_yet_is_refused_never_ignored(later):
 
 def test_settings_beyond_count_are_refused():
     with pytest.raises(account.Error, match="setting"):
-        account.start(setting="stop")
+        account.start(setting="lock")
 
 
 def test_a_folder_that_cannot_be_made_fails_the_start(tmp_path):
