@@ -32,18 +32,28 @@ bool is_done(const order::Receipt& receipt) {
 struct Expected {
   std::string run;
   std::vector<std::string> nodes;
+  bool obeys = true;  // this authority
 };
 
-std::vector<Expected> expected_of(const order::Scope& scope) {
+bool obeys(const keeper::LiveStatus& live, const std::string& pin) {
+  return std::any_of(live.authorities.begin(), live.authorities.end(),
+                     [&](const std::string& spec) { return spec.ends_with("#" + pin); });
+}
+
+// Of a wide scope those that obey the authority; a job that is named is expected even if it does
+// not, so that its officer hears of it.
+std::vector<Expected> expected_of(const order::Scope& scope, const std::string& pin) {
   std::vector<Expected> runs;
   for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
     order::Traits traits;
     traits.run = live.run;
     traits.model = live.model;
-    if (!order::covers(scope, traits)) continue;
+    const bool heard = obeys(live, pin);
+    const bool named = scope.kind == order::Scope::Kind::job;
+    if (!order::covers(scope, traits) || !(heard || named)) continue;
     std::vector<std::string> nodes = live.nodes_seen;
     nodes.push_back(live.node);
-    runs.push_back({live.run, std::move(nodes)});
+    runs.push_back({live.run, std::move(nodes), heard});
   }
   return runs;
 }
@@ -57,7 +67,10 @@ bool runs_here(const std::string& run) {
 class Answers {
  public:
   Answers(const OpenAuthority& authority, const order::Order& order, bool speak)
-      : authority_(authority), order_(order), speak_(speak), expected_(expected_of(order.scope)) {}
+      : authority_(authority),
+        order_(order),
+        speak_(speak),
+        expected_(expected_of(order.scope, authority.chain.pin())) {}
 
   // Once delivered. True when all that were expected and all that answered are quiet.
   bool wait(std::chrono::seconds patience) {
@@ -80,7 +93,8 @@ class Answers {
     for (const Expected& run : expected_) {
       for (const std::string& node : run.nodes) {
         if (find(run.run, node) == nullptr) {
-          names.push_back(fmt::format("run {} on node {} (no answer)", run.run, node));
+          names.push_back(fmt::format("run {} on node {} ({})", run.run, node,
+                                      run.obeys ? "no answer" : "does not obey this authority"));
         }
       }
     }
@@ -204,7 +218,7 @@ int after_stop(const OpenAuthority& authority, const order::Verified& verified,
     if (!words.json) put_line("all are quiet");
     return kYes;
   }
-  const bool nobody = answers.receipts().empty();
+  const bool nobody = answers.missing().empty();
   say(nobody
           ? fmt::format("account: stop: no job has answered within {} s; the order stands, and "
                         "whoever it is about is refused at its next start",

@@ -33,6 +33,15 @@ struct Target {
   std::string run_folder;  // where the run is known on this machine; else empty
 };
 
+Target make_target(order::Scope::Kind kind, const std::string& value,
+                   const std::string& run_folder = {}) {
+  Target target;
+  target.scope.kind = kind;
+  target.scope.value = value;
+  target.run_folder = run_folder;
+  return target;
+}
+
 bool is_run_folder(const std::string& path) {
   const auto names = FileSystem::real().list(path);
   return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
@@ -51,7 +60,7 @@ Result<Target> run_target(const std::string& word) {
   const auto found = find_run(word);
   if (found.ok() && is_run_folder(*found)) {
     const std::string folder = absolute_path(*found);
-    return Target{{order::Scope::Kind::job, base_name(folder)}, folder};
+    return make_target(order::Scope::Kind::job, base_name(folder), folder);
   }
   if (word.find('/') != std::string::npos) {
     return Status(Code::not_found, fmt::format("'{}' is no run's folder", word),
@@ -59,27 +68,33 @@ Result<Target> run_target(const std::string& word) {
   }
   // A job of another machine is stopped by its id.
   ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(word));
-  return Target{{order::Scope::Kind::job, word}, live_folder(word)};
+  return make_target(order::Scope::Kind::job, word, live_folder(word));
 }
 
 Result<Target> parse_target(const std::string& word) {
-  if (word == "all") return Target{{order::Scope::Kind::all, ""}, ""};
+  if (word == "all") return make_target(order::Scope::Kind::all, "");
   const size_t colon = word.find(':');
   if (colon == std::string::npos) return run_target(word);
   const std::string kind = word.substr(0, colon), value = word.substr(colon + 1);
   if (!value.empty() && kind == "job") {
-    return Target{{order::Scope::Kind::job, value}, live_folder(value)};
+    return make_target(order::Scope::Kind::job, value, live_folder(value));
   }
-  if (!value.empty() && kind == "model") return Target{{order::Scope::Kind::model, value}, ""};
+  if (!value.empty() && kind == "model") return make_target(order::Scope::Kind::model, value);
   return Status(Code::invalid_argument, fmt::format("'{}' is nothing that can be stopped", word),
                 "name a run by its id or folder, or say job:ID, model:NAME or all");
 }
 
-// The authority that a run obeys, as its ledger has it; empty where it does not say.
-Result<std::string> authority_of(const std::string& run_folder) {
-  if (run_folder.empty()) return std::string();
+using Specs = std::set<std::string>;  // "PATH#pin"
+
+// What a run obeys, as its keeper says where it runs here, else as its ledger has it.
+Result<Specs> authorities_of(const std::string& run_folder) {
+  for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
+    if (live.run_folder == run_folder) {
+      return Specs(live.authorities.begin(), live.authorities.end());
+    }
+  }
   ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report, verify_run(run_folder, std::nullopt));
-  std::set<std::string> specs;
+  Specs specs;
   for (const ledger::NodeReport& node : report.nodes) {
     for (const Json& event : node.events) {
       const auto type = event.get_string("type");
@@ -89,6 +104,13 @@ Result<std::string> authority_of(const std::string& run_folder) {
       }
     }
   }
+  return specs;
+}
+
+// Empty where the run does not say.
+Result<std::string> authority_of(const std::string& run_folder) {
+  if (run_folder.empty()) return std::string();
+  ACCOUNT_ASSIGN_OR_RETURN(const Specs specs, authorities_of(run_folder));
   if (specs.size() > 1) {
     return Status(Code::invalid_argument, fmt::format("the run obeys {} authorities", specs.size()),
                   "say with --authority which one orders");

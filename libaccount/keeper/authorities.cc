@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "base/random.h"
@@ -31,6 +32,8 @@ Result<Authorities> Authorities::open(FileSystem& files, const std::vector<std::
   authorities.notify_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   for (const std::string& text : specs) {
     ACCOUNT_ASSIGN_OR_RETURN(order::AuthoritySpec spec, order::parse_authority_spec(text));
+    // As it is pinned, and as an officer finds it from elsewhere.
+    spec.path = std::filesystem::absolute(spec.path).string();
     if (const auto pinned = pins.find(spec.path); pinned != pins.end()) {
       if (spec.pin.empty()) spec.pin = pinned->second;
       if (spec.pin != pinned->second) {

@@ -53,6 +53,8 @@ Status parse_lists(const Json& json, LiveStatus& status) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(const Json* nodes, json.get_array("nodes_seen"));
   for (const Json& node : nodes->items()) status.nodes_seen.push_back(node.as_string());
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* authorities, json.get_array("authorities"));
+  for (const Json& one : authorities->items()) status.authorities.push_back(one.as_string());
   ACCOUNT_ASSIGN_OR_RETURN(const Json* silent, json.get_array("silent_ranks"));
   for (const Json& rank : silent->items()) {
     status.silent_ranks.push_back(static_cast<int>(rank.as_integer()));
@@ -64,9 +66,11 @@ Status parse_lists(const Json& json, LiveStatus& status) {
 
 Json to_json(const LiveStatus& status) {
   Json ranks = Json::array(), nodes = Json::array(), silent = Json::array();
+  Json authorities = Json::array();
   for (const LiveRank& rank : status.ranks) ranks.push(to_json(rank));
   for (const std::string& node : status.nodes_seen) nodes.push(node);
   for (const int rank : status.silent_ranks) silent.push(rank);
+  for (const std::string& authority : status.authorities) authorities.push(authority);
   return Json::object({{"run", status.run},
                        {"run_folder", status.run_folder},
                        {"node", status.node},
@@ -82,6 +86,7 @@ Json to_json(const LiveStatus& status) {
                        {"operations_per_second", status.operations_per_second},
                        {"nodes_seen", nodes},
                        {"silent_ranks", silent},
+                       {"authorities", authorities},
                        {"policy", status.policy},
                        {"rule", status.rule},
                        {"verdict", status.verdict},

@@ -32,10 +32,11 @@ struct LiveStatus {
   OpCount node_operations;        // this node's ledger and live ranks, recovered ones included
   OpCount job_operations;         // with what the other nodes said last
   OpCount operations_per_second;  // of the job, over the last seconds
-  std::vector<std::string> nodes_seen;  // other nodes
-  std::vector<int> silent_ranks;        // ranks of the world that no node has reported
-  std::string policy, rule, verdict;    // nearest threshold; empty without policies
-  std::string share_percent;            // "0.0041"; text, because it is no evidence
+  std::vector<std::string> nodes_seen;   // other nodes
+  std::vector<std::string> authorities;  // "PATH#pin" of those whose orders it obeys
+  std::vector<int> silent_ranks;         // ranks of the world that no node has reported
+  std::string policy, rule, verdict;     // nearest threshold; empty without policies
+  std::string share_percent;             // "0.0041"; text, because it is no evidence
   OpCount threshold, margin;
   std::string trouble;  // why nothing can be sealed just now; empty: all is well
 };

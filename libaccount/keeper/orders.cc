@@ -38,6 +38,7 @@ Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
 Status Keeper::open_authorities() {
   if (options_.authorities.empty()) return Status();
   ACCOUNT_ASSIGN_OR_RETURN(stop_, judge_start(world_.files, world_.clock, options_));
+  status_.authorities = stop_->authorities();
   queue_stop_lines();
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));

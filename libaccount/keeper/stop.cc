@@ -372,6 +372,14 @@ void Stop::look_whether_quiet(const std::vector<Watch*>& ranks) {
   wants_seal_ = true;
 }
 
+std::vector<std::string> Stop::authorities() const {
+  std::vector<std::string> specs;
+  for (const Authorities::One& one : authorities_.all()) {
+    specs.push_back(one.directory.path() + "#" + one.orders.chain.pin());
+  }
+  return specs;
+}
+
 std::vector<Stop::Line> Stop::take_lines() { return std::exchange(lines_, {}); }
 std::vector<std::string> Stop::take_remarks() { return std::exchange(remarks_, {}); }
 

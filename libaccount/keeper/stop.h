@@ -51,6 +51,9 @@ class Stop {
   // ok, or the stop that forbids this start; once an order is obeyed, that order.
   const Status& permission() const { return permission_; }
 
+  // "PATH#pin" of those it obeys.
+  std::vector<std::string> authorities() const;
+
   // Looks for orders and moves a stop on. `ranks` are the node's live and ended incarnations of
   // this session, `view` what the other nodes said.
   void turn(const std::vector<Watch*>& ranks, const JobTotals::View& view);

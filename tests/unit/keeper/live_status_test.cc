@@ -30,6 +30,7 @@ LiveStatus some_status() {
   status.ranks = {{0, 0, 123, 17, *OpCount::from_decimal("100000000000000000000000000")}};
   status.job_operations = *OpCount::from_decimal("340282366920938463463374607431768211455");
   status.nodes_seen = {"0000000b"};
+  status.authorities = {"/srv/acme#" + std::string(64, 'a')};
   status.silent_ranks = {2, 3};
   status.policy = "us-ca-sb1047-enrolled";
   status.share_percent = "0.0000041";
@@ -44,6 +45,7 @@ TEST(LiveStatusTest, ComesBackAsItWas) {
   EXPECT_EQ(got->updated_unix_ns, sent.updated_unix_ns);
   EXPECT_EQ(got->job_operations, sent.job_operations);
   EXPECT_THAT(got->silent_ranks, ElementsAre(2, 3));
+  EXPECT_EQ(got->authorities, sent.authorities);
 }
 
 TEST(LiveStatusTest, EveryTruncationIsRefused) {
