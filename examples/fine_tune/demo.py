@@ -1,8 +1,8 @@
-"""The whole way in acts: a real fine-tune is counted, signed, judged and verified.
+"""The whole way in acts: a real fine-tune is counted, signed, judged, verified, stopped and lifted.
 
 `make demo` calls it. Each act is narrated, each command is shown as one would type it, and the
 exit status is non-zero if anything was not as it must be. Knows libaccount only through the
-`account` command and the two scripts beside it.
+`account` command and the scripts beside it.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sysconfig
 import time
 
 import checks
+from stop_act import stop_and_lift
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = pathlib.Path(sysconfig.get_path("scripts"))
@@ -43,6 +44,7 @@ class Stage:
         self.out = out
         self.run_folder = out / "account" / RUN
         self.account = str(SCRIPTS / "account")
+        self.scripts = SCRIPTS
         self.act_number = 0
         self.environment = os.environ | {
             "PATH": f"{SCRIPTS}:{os.environ.get('PATH', '')}",
@@ -60,10 +62,13 @@ class Stage:
         self.act_number += 1
         say(f"\n=== Act {self.act_number}. {title}")
 
+    def show(self, words: list[str]) -> None:
+        say(f"\n$ {shlex.join(shown(word) for word in words)}")
+
     def command(self, *parts: object, expect: int = 0) -> None:
         """Runs it with its output as it comes. Any other exit status ends the demo."""
         words = [str(part) for part in parts]
-        say(f"\n$ {shlex.join(shown(word) for word in words)}")
+        self.show(words)
         status = subprocess.run(words, env=self.environment, stdin=subprocess.DEVNULL,
                                 check=False).returncode
         if status != expect:
@@ -83,7 +88,7 @@ class Stage:
 def prepare(stage: Stage) -> None:
     say("Before the acts: SmolLM2-135M (dequantised Q4_1) and The Devil's Dictionary, once.")
     stage.command(sys.executable, HERE / "prepare.py", stage.out)
-    for left_over in ("account", "keys", "tampered"):
+    for left_over in ("account", "keys", "tampered", "authority", "loot"):
         shutil.rmtree(stage.out / left_over, ignore_errors=True)
     (stage.out / "keys").mkdir(mode=0o700)
 
@@ -150,7 +155,7 @@ def main() -> int:
     stage = Stage(args.out)
     try:
         prepare(stage)
-        for act in (fine_tune, evidence):
+        for act in (fine_tune, evidence, stop_and_lift):
             act(stage, args)
     except checks.NotAsItMustBe as fault:
         print(f"\nThe demo FAILED in act {stage.act_number}: {fault}", file=sys.stderr)

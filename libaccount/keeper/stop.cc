@@ -338,28 +338,27 @@ void Stop::enforce(const std::vector<Watch*>& ranks) {
 
 void Stop::look_whether_quiet(const std::vector<Watch*>& ranks) {
   if (phase_ != Phase::decided) return;
-  last_ranks_.clear();
   bool all = true;
   for (const Watch* watch : ranks) {
-    if (watch->is_child()) continue;
     const bool quiet = is_quiet(*watch);
     all = all && quiet;
-    last_ranks_.push_back({watch->line.rank,
-                           watch->ended.empty() ? (quiet ? "quiet" : "training") : "ended",
-                           watch->page->layout().edge.steps_closed.load()});
+    last_ranks_[watch->line.rank] = {
+        watch->line.rank, watch->ended.empty() ? (quiet ? "quiet" : "training") : "ended",
+        watch->page->layout().edge.steps_closed.load()};
   }
-  if (!all) return;
+  if (all) declare_quiet();
+}
+
+void Stop::declare_quiet() {
   phase_ = Phase::quiet;
   quiet_unix_ns_ = clock_.unix_ns();
   if (forced_) decision_.how = "deadline";
-  std::sort(last_ranks_.begin(), last_ranks_.end(),
-            [](const auto& a, const auto& b) { return a.rank < b.rank; });
   Json rows = Json::array();
   std::string spoken;
-  for (const order::Receipt::Rank& rank : last_ranks_) {
+  for (const auto& [number, rank] : last_ranks_) {
     rows.push(
-        Json::object({{"rank", rank.rank}, {"state", rank.state}, {"last_step", rank.last_step}}));
-    spoken += (spoken.empty() ? "" : ", ") + std::to_string(rank.rank) + " at step " +
+        Json::object({{"rank", number}, {"state", rank.state}, {"last_step", rank.last_step}}));
+    spoken += (spoken.empty() ? "" : ", ") + std::to_string(number) + " at step " +
               std::to_string(rank.last_step);
   }
   Json orders = Json::array();
@@ -370,14 +369,6 @@ void Stop::look_whether_quiet(const std::vector<Watch*>& ranks) {
                                            {"ranks", rows}})});
   remarks_.push_back("quiet (" + std::string(decision_.how) + "): rank " + spoken);
   wants_seal_ = true;
-}
-
-std::vector<std::string> Stop::authorities() const {
-  std::vector<std::string> specs;
-  for (const Authorities::One& one : authorities_.all()) {
-    specs.push_back(one.directory.path() + "#" + one.orders.chain.pin());
-  }
-  return specs;
 }
 
 std::vector<Stop::Line> Stop::take_lines() { return std::exchange(lines_, {}); }
@@ -401,7 +392,7 @@ void Stop::latched() {
     receipt.latched_unix_ns = latched_unix_ns_;
     receipt.quiet_unix_ns = quiet_unix_ns_;
     receipt.job = options_.job;
-    receipt.ranks = last_ranks_;
+    for (const auto& [number, rank] : last_ranks_) receipt.ranks.push_back(rank);
     // Never a condition of the latch: an authority that cannot be written to has its receipts in
     // the ledger.
     if (Status put = authorities_.put_receipt(receipt);
@@ -409,6 +400,14 @@ void Stop::latched() {
       remarks_.push_back("no receipt could be left: " + put.to_string() + "; the ledger has it");
     }
   }
+}
+
+std::vector<std::string> Stop::authorities() const {
+  std::vector<std::string> specs;
+  for (const Authorities::One& one : authorities_.all()) {
+    specs.push_back(one.directory.path() + "#" + one.orders.chain.pin());
+  }
+  return specs;
 }
 
 std::optional<NodeStop> Stop::to_tell() const {

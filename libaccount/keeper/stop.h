@@ -89,6 +89,7 @@ class Stop {
   void decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View& view);
   void enforce(const std::vector<Watch*>& ranks);
   void look_whether_quiet(const std::vector<Watch*>& ranks);
+  void declare_quiet();
   void watch_step_times(const std::vector<Watch*>& ranks);
   int64_t quiet_ns() const;
 
@@ -109,7 +110,8 @@ class Stop {
   Decision decision_;
   int64_t verified_ns_ = 0, verified_unix_ns_ = 0, latched_unix_ns_ = 0, quiet_unix_ns_ = 0;
   bool forced_ = false;
-  std::vector<order::Receipt::Rank> last_ranks_;
+  // By rank: one that has left and been sealed is no longer watched, and still has its last step.
+  std::map<int, order::Receipt::Rank> last_ranks_;
 
   std::map<std::string, std::pair<uint64_t, int64_t>> last_edges_;  // by page: step, time
   std::deque<int64_t> step_times_ns_;                               // the last 20
