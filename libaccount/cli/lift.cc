@@ -21,8 +21,8 @@ constexpr int64_t kMaxHours = 8'784;  // a leap year
 
 struct LiftWords {
   std::vector<std::string> orders, keys;
-  std::string authority, because, ordered_by, draft;
-  std::optional<std::string> valid_hours;
+  std::string because, ordered_by;
+  std::optional<std::string> authority, valid_hours, draft;
   bool all_standing = false, json = false;
 };
 
@@ -121,7 +121,7 @@ Status sign_lift(const LiftWords& words, const OpenAuthority& authority, sign::E
     signers.push_back(open);
     sign::add_signature(envelope, key.key);
   }
-  if (words.draft.empty() && signers.size() < static_cast<size_t>(role.threshold)) {
+  if (!words.draft && signers.size() < static_cast<size_t>(role.threshold)) {
     return {Code::unverified,
             fmt::format("{} of the {} lift keys that are needed", signers.size(), role.threshold),
             "repeat --key, or use --draft FILE and `account order sign` where the others are"};
@@ -137,7 +137,7 @@ int lift(const LiftWords& words) {
   sign::Envelope envelope{std::string(order::kOrderType), *payload, {}};
   const Status done = sign_lift(words, *authority, envelope);
   if (!done.ok()) return fail("lift", done);
-  if (!words.draft.empty()) return put_draft("lift", words.draft, envelope, words.json);
+  if (words.draft) return put_draft("lift", *words.draft, envelope, words.json);
   WaitWords wait;
   wait.json = words.json;
   return deliver("lift", *authority, envelope, wait);

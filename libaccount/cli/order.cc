@@ -24,7 +24,8 @@ std::string time_of(int64_t unix_seconds) {
 // ---- show -----------------------------------------------------------------------------------
 
 struct ShowWords {
-  std::string order, authority;
+  std::string order;
+  std::optional<std::string> authority;
   bool json = false;
 };
 
@@ -36,7 +37,7 @@ struct Shown {
 };
 
 bool authority_was_named(const ShowWords& words) {
-  return !words.authority.empty() || std::getenv("ACCOUNT_AUTHORITY") != nullptr;
+  return words.authority.has_value() || std::getenv("ACCOUNT_AUTHORITY") != nullptr;
 }
 
 // The bytes of an order that an authority has, by the first digits of its hash.
@@ -160,7 +161,8 @@ int sign_order(const SignWords& words) {
 }
 
 struct SendWords {
-  std::string file, authority;
+  std::string file;
+  std::optional<std::string> authority;
   WaitWords wait;
 };
 

@@ -120,9 +120,9 @@ std::string OpenAuthority::names_of(const std::vector<sign::PublicKey>& keys) co
   return names;
 }
 
-Result<OpenAuthority> open_authority(std::string text) {
-  if (text.empty()) text = environment_authority();
-  if (text.empty()) {
+Result<OpenAuthority> open_authority(const std::optional<std::string>& named) {
+  const std::string text = named.value_or(environment_authority());
+  if (!named && text.empty()) {
     return Status(Code::invalid_argument, "no authority was named",
                   "give --authority DIR, or set ACCOUNT_AUTHORITY");
   }

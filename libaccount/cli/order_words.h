@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,8 @@ struct OpenAuthority {
   // Names of the keys' holders, as the roots have them: "'alice', 'bob'".
   std::string names_of(const std::vector<sign::PublicKey>& keys) const;
 };
-// Fails where it cannot be read or its roots do not verify. Empty text: ACCOUNT_AUTHORITY.
-Result<OpenAuthority> open_authority(std::string text);
+// Fails where it cannot be read or its roots do not verify. Not named: ACCOUNT_AUTHORITY.
+Result<OpenAuthority> open_authority(const std::optional<std::string>& named);
 
 // The one order whose hash begins with these digits, among orders and receipts.
 Result<sign::Digest> find_order(const OpenAuthority& authority, const std::string& prefix);

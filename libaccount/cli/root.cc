@@ -291,7 +291,8 @@ int rotate(const RootWords& words) {
 // ---- sign -----------------------------------------------------------------------------------
 
 struct SignWords {
-  std::string file, publish;
+  std::string file;
+  std::optional<std::string> publish;
   Paths keys;
   bool json = false;
 };
@@ -302,12 +303,12 @@ std::string folder_of(const std::string& path) {
 }
 
 // Where a complete root goes: what the words say, or the authority's directory that it lies in.
-std::string target_of(const SignWords& words) {
-  if (!words.publish.empty()) return words.publish;
+std::optional<std::string> target_of(const SignWords& words) {
+  if (words.publish) return words.publish;
   const std::string folder = folder_of(words.file);
   const bool at_home = base_name(words.file) == kPendingName &&
                        FileSystem::real().exists(join_path(folder, "orders"));
-  return at_home ? folder : "";
+  return at_home ? std::optional(folder) : std::nullopt;
 }
 
 // Away from the authority's directory only the root itself is at hand.
@@ -350,8 +351,8 @@ int sign_at(const SignWords& words, const std::string& dir, sign::Envelope& enve
 }
 
 int sign_root(const SignWords& words) {
-  const std::string target = target_of(words);
-  if (words.keys.empty() && target.empty()) {
+  const std::optional<std::string> target = target_of(words);
+  if (words.keys.empty() && !target) {
     return fail("root sign", {Code::invalid_argument, "there is nothing to sign with",
                               "give --key ROOT.key, or --publish DIR for a complete one"});
   }
@@ -359,8 +360,7 @@ int sign_root(const SignWords& words) {
   if (!envelope.ok()) return fail("root sign", envelope.status());
   const auto root = order::parse_root(envelope->payload);
   if (!root.ok()) return fail(words.file, root.status());
-  return target.empty() ? sign_away(words, *envelope, *root)
-                        : sign_at(words, target, *envelope, *root);
+  return target ? sign_at(words, *target, *envelope, *root) : sign_away(words, *envelope, *root);
 }
 
 // ---- words ----------------------------------------------------------------------------------

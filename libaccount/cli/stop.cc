@@ -23,8 +23,8 @@ namespace {
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
 struct StopWords {
-  std::string target, because, authority, key, ordered_by, draft;
-  std::optional<std::string> quiet;
+  std::string target, because, key, ordered_by;
+  std::optional<std::string> authority, quiet, draft;
   WaitWords wait;
 };
 
@@ -107,15 +107,17 @@ Result<Specs> authorities_of(const std::string& run_folder) {
   return specs;
 }
 
-// Empty where the run does not say.
-Result<std::string> authority_of(const std::string& run_folder) {
-  if (run_folder.empty()) return std::string();
+// Nothing where the run does not say.
+Result<std::optional<std::string>> authority_of(const std::string& run_folder) {
+  std::optional<std::string> spec;
+  if (run_folder.empty()) return spec;
   ACCOUNT_ASSIGN_OR_RETURN(const Specs specs, authorities_of(run_folder));
   if (specs.size() > 1) {
     return Status(Code::invalid_argument, fmt::format("the run obeys {} authorities", specs.size()),
                   "say with --authority which one orders");
   }
-  return specs.empty() ? std::string() : *specs.begin();
+  if (!specs.empty()) spec = *specs.begin();
+  return spec;
 }
 
 Result<std::string> payload_of(const StopWords& words, const Target& target,
@@ -156,7 +158,7 @@ Status check(const StopWords& words) {
   if (words.because.empty()) {
     return {Code::invalid_argument, "--because is empty", "say why; it is read by those stopped"};
   }
-  if (words.key.empty() && words.draft.empty()) {
+  if (words.key.empty() && !words.draft) {
     return {Code::invalid_argument, "--key is required",
             "give a stop key, or --draft FILE to have it signed elsewhere"};
   }
@@ -171,8 +173,8 @@ struct Prepared {
 Result<Prepared> prepare(const StopWords& words) {
   ACCOUNT_RETURN_IF_ERROR(check(words));
   ACCOUNT_ASSIGN_OR_RETURN(const Target target, parse_target(words.target));
-  std::string spec = words.authority;
-  if (spec.empty()) {
+  std::optional<std::string> spec = words.authority;
+  if (!spec) {
     ACCOUNT_ASSIGN_OR_RETURN(spec, authority_of(target.run_folder));
   }
   ACCOUNT_ASSIGN_OR_RETURN(OpenAuthority authority, open_authority(spec));
@@ -185,10 +187,10 @@ Result<Prepared> prepare(const StopWords& words) {
 int stop(const StopWords& words) {
   const auto prepared = prepare(words);
   if (!prepared.ok()) return fail("stop", prepared.status());
-  if (words.draft.empty()) {
+  if (!words.draft) {
     return deliver("stop", prepared->authority, prepared->envelope, words.wait);
   }
-  return put_draft("stop", words.draft, prepared->envelope, words.wait.json);
+  return put_draft("stop", *words.draft, prepared->envelope, words.wait.json);
 }
 
 }  // namespace
