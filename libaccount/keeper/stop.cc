@@ -323,6 +323,7 @@ void Stop::watch_step_times(const std::vector<Watch*>& ranks) {
 void Stop::enforce(const std::vector<Watch*>& ranks) {
   const int64_t left = verified_ns_ + quiet_ns() - clock_.monotonic_ns();
   if (left > kTermBeforeNs) return;
+  bool forced = false;
   for (const Watch* watch : ranks) {
     if (is_quiet(*watch) || !watch->page->alive()) continue;
     const auto pid = static_cast<pid_t>(watch->header().pid);
@@ -332,8 +333,10 @@ void Stop::enforce(const std::vector<Watch*>& ranks) {
     }
     ::kill(pid, SIGCONT);
     ::kill(pid, left > kKillBeforeNs ? SIGTERM : SIGKILL);
+    forced = true;
   }
-  forced_ = true;
+  // Only where somebody had to be ended: the receipt says "deadline" for no other reason.
+  forced_ = forced_ || forced;
 }
 
 void Stop::look_whether_quiet(const std::vector<Watch*>& ranks) {
