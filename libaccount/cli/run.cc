@@ -167,6 +167,21 @@ void finish(keeper::Keeper& keeper, int exit_code) {
   while (keeper.turn()) usleep(kShortTurn);
 }
 
+// None where another one of this node serves the run. One that was just ending may have been in the
+// way and be gone by the time that it is looked for: then the place is free.
+Result<std::unique_ptr<keeper::Keeper>> open_keeper(const keeper::KeeperOptions& options,
+                                                    const keeper::Surroundings& surroundings) {
+  constexpr int kAttempts = 3;
+  for (int attempt = 1;; ++attempt) {
+    auto opened = keeper::Keeper::open(options, surroundings);
+    if (opened.ok() || opened.status().code() != Code::unavailable) return opened;
+    if (keeper::keeper_lives(surroundings.files, options.place)) {
+      return std::unique_ptr<keeper::Keeper>();
+    }
+    if (attempt == kAttempts) return opened;
+  }
+}
+
 int run(const HostWords& words, const std::vector<std::string>& words_of_command) {
   if (words_of_command.empty()) {
     return fail("run", {Code::invalid_argument, "there is no command",
@@ -183,14 +198,9 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
 
   Command command;
   const keeper::Surroundings surroundings = real_surroundings();
-  auto opened = keeper::Keeper::open(*options, surroundings);
-  std::unique_ptr<keeper::Keeper> keeper;  // none where another one of this node serves the run
-  if (opened.ok()) {
-    keeper = std::move(opened).value();
-  } else if (opened.status().code() != Code::unavailable ||
-             !keeper::keeper_lives(surroundings.files, options->place)) {
-    return fail("run", opened.status());
-  }
+  auto opened = open_keeper(*options, surroundings);
+  if (!opened.ok()) return fail("run", opened.status());
+  const std::unique_ptr<keeper::Keeper> keeper = std::move(opened).value();
   set_environment(*settings);
   const int error = command.start(words_of_command);
   const int code =
