@@ -20,7 +20,9 @@ PLACEHOLDERS = {
     "{version}": r"\d+\.\d+\.\d+ \([0-9a-f]{16}\)",
 }
 # Dates of the law stand as they are; only today differs.
-TODAY = re.compile(r"(?<=as of )20\d\d-\d\d-\d\d|20\d\d-\d\d-\d\d(?= is on or after)")
+TODAY = re.compile(
+    r'(?<=as of )20\d\d-\d\d-\d\d|(?<="date": ")20\d\d-\d\d-\d\d|20\d\d-\d\d-\d\d(?= is on or after)'
+)
 
 
 def said(account, words, folder):
