@@ -13,6 +13,15 @@ import torch.distributed as dist
 from own_count import OwnCount
 
 
+def init_process_group() -> None:
+    """Gloo over the launcher's store, under other keys after each restart: torchrun keeps one store
+    for all of them, and a rank that reads the address of a peer that is gone waits 30 minutes."""
+    store, rank, world_size = next(dist.rendezvous("env://"))
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    dist.init_process_group("gloo", store=dist.PrefixStore(f"start-{start}", store), rank=rank,
+                            world_size=world_size)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--own", type=pathlib.Path, required=True)
@@ -25,7 +34,7 @@ def main() -> None:
 
     distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if distributed:
-        dist.init_process_group("gloo")
+        init_process_group()
     left = torch.ones(args.size, args.size)
     product = torch.empty_like(left)
     weight = torch.zeros(1, requires_grad=True)
