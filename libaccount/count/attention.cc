@@ -1,9 +1,10 @@
 // Scaled dot-product attention, forward and backward, with the fused kernels' arithmetic.
 //
-// Shapes: query [batch, heads, Sq, D], key [batch, kv_heads, Sk, D], value [batch, kv_heads, Sk,
-// Dv]; fewer kv_heads are shared by groups of query heads (Ainslie 2023, arXiv 2305.13245) and do
-// not make the products fewer. Softmax, scaling and dropout are pointwise work and count nothing,
-// as in torch.utils.flop_counter (sdpa_flop_count, sdpa_backward_flop_count).
+// Fewer key heads than query heads are shared by groups of query heads (Ainslie 2023, arXiv
+// 2305.13245) and do not make the products fewer. Softmax, scaling and dropout are pointwise work
+// and count nothing, as in torch.utils.flop_counter (sdpa_flop_count, sdpa_backward_flop_count).
+#include "count/attention.h"
+
 #include <algorithm>
 
 #include "count/formulas.h"
@@ -23,48 +24,247 @@ constexpr PairCost kForward{1, 1};
 constexpr PairCost kBackward{3, 2};
 constexpr PairCost kBackwardModel{2, 2};  // less the recomputed scores
 
-// Pairs that a causal mask leaves: query i sees keys 0..i, the mask's corner at the top left, as
-// is_causal is defined (torch.nn.functional.scaled_dot_product_attention).
-Uint128 causal_pairs(int64_t queries, int64_t keys) noexcept {
-  const auto short_side = static_cast<Uint128>(std::min(queries, keys));
-  const auto beyond = static_cast<Uint128>(queries) - short_side;  // queries that see every key
-  return short_side * (short_side + 1) / 2 + beyond * static_cast<Uint128>(keys);
+// The sum over all queries i of clamp(i + first, 0, keys): pairs with key < i + first.
+Uint128 pairs_before(int64_t first, int64_t queries, int64_t keys) noexcept {
+  const int64_t begin = std::clamp<int64_t>(-first, 0, queries);           // sees a key
+  const int64_t full = std::clamp<int64_t>(keys - first, begin, queries);  // sees every key
+  const auto rising = static_cast<Uint128>(full - begin);
+  // From begin + first to full - 1 + first, evenly.
+  const auto ends = static_cast<Uint128>(begin + full - 1 + 2 * first);
+  const Uint128 triangle = rising == 0 ? 0 : rising * ends / 2;
+  return triangle + static_cast<Uint128>(queries - full) * static_cast<Uint128>(keys);
 }
 
-Counted count(const Arguments& arguments, PairCost executed, PairCost model) noexcept {
-  const auto q = arguments[0].list(), k = arguments[1].list(), v = arguments[2].list();
-  if (q.size() != 4 || k.size() != 4 || v.size() != 4) return declined(Decline::bad_rank);
-  for (const auto shape : {q, k, v}) {
-    if (std::any_of(shape.begin(), shape.end(), [](int64_t size) { return size < 0; })) {
-      return declined(Decline::negative);
-    }
-  }
-  const int64_t batch = q[0], heads = q[1], queries = q[2], keys = k[2], d = q[3], dv = v[3];
-  const bool match = k[0] == batch && v[0] == batch && k[1] == v[1] && v[2] == keys && k[3] == d &&
-                     (heads == k[1] || (k[1] > 0 && heads % k[1] == 0));
-  if (!match) return declined(Decline::mismatched_shapes);
+bool is_negative(std::span<const int64_t> shape) noexcept {
+  return std::any_of(shape.begin(), shape.end(), [](int64_t size) { return size < 0; });
+}
 
+Counted count_pairs(const AttentionShape& shape, PairCost executed, PairCost model) noexcept {
   const auto operations = [&](PairCost cost, Uint128 pairs) {
-    const Uint128 row = static_cast<Uint128>(cost.d) * static_cast<Uint128>(d) +
-                        static_cast<Uint128>(cost.dv) * static_cast<Uint128>(dv);
-    return Product().times(2).times(batch).times(heads).times_wide(row).times_wide(pairs);
+    const Uint128 row = static_cast<Uint128>(cost.d) * static_cast<Uint128>(shape.d) +
+                        static_cast<Uint128>(cost.dv) * static_cast<Uint128>(shape.dv);
+    return Product().times(2).times(shape.heads).times_wide(row).times_wide(pairs);
   };
-  const Uint128 all = static_cast<Uint128>(queries) * static_cast<Uint128>(keys);
-  const bool causal = !arguments[3].absent() && arguments[3].scalar() != 0;
-  const Product dense = operations(executed, all);
-  const Product unmasked = causal ? operations(executed, causal_pairs(queries, keys)) : dense;
+  const Product dense = operations(executed, shape.pairs);
   if (dense.decline() != Decline::none) return declined(dense.decline());
-  return {{dense.value(), operations(model, all).value(), unmasked.value()}, Decline::none};
+  return {{dense.value(), operations(model, shape.pairs).value(),
+           operations(executed, shape.unmasked).value()},
+          Decline::none};
 }
+
+struct Problem {
+  AttentionShape shape;
+  Decline decline = Decline::none;
+};
+Problem problem(Decline why) noexcept { return {{}, why}; }
+
+// Where batch, heads and sequence stand in the sizes of query, key and value.
+struct Layout {
+  size_t batch, heads, sequence;
+};
+constexpr Layout kHeadsFirst{0, 1, 2}, kSequenceFirst{0, 2, 1};
+
+struct Sides {
+  std::span<const int64_t> q, k, v;
+};
+
+// The batches of query, key and value must agree, and heads be shared evenly.
+Decline check(const Sides& s, const Layout& at) noexcept {
+  for (const auto side : {s.q, s.k, s.v}) {
+    if (is_negative(side)) return Decline::negative;
+  }
+  constexpr int64_t kLongest = int64_t{1} << 48;  // so that positions and windows cannot overflow
+  if (s.q[at.sequence] > kLongest || s.k[at.sequence] > kLongest) return Decline::overflow;
+  const int64_t heads = s.q[at.heads], kv_heads = s.k[at.heads];
+  const bool match = s.k[at.batch] == s.q[at.batch] && s.v[at.batch] == s.q[at.batch] &&
+                     s.v[at.heads] == kv_heads && s.v[at.sequence] == s.k[at.sequence] &&
+                     s.k[3] == s.q[3] &&
+                     (heads == kv_heads || (kv_heads > 0 && heads % kv_heads == 0));
+  return match ? Decline::none : Decline::mismatched_shapes;
+}
+
+Problem dense_problem(const Sides& s, const Layout& at, const Window& window) noexcept {
+  if (s.q.size() != 4 || s.k.size() != 4 || s.v.size() != 4) return problem(Decline::bad_rank);
+  if (const Decline why = check(s, at); why != Decline::none) return problem(why);
+  const auto batch = static_cast<Uint128>(s.q[at.batch]);
+  const int64_t queries = s.q[at.sequence], keys = s.k[at.sequence];
+  AttentionShape shape;
+  shape.heads = s.q[at.heads];
+  shape.d = s.q[3];
+  shape.dv = s.v[3];
+  shape.pairs = batch * static_cast<Uint128>(queries) * static_cast<Uint128>(keys);
+  shape.unmasked = batch * pairs_within(window, queries, keys);
+  return {shape, Decline::none};
+}
+
+// Note: [sequences of several lengths] Packed one after the other, [total, heads, D], with their
+// ends in a tensor of the device, which is not read: that would make the host wait. Known are the
+// totals, the number of sequences and the longest. Executed counts each query against the longest
+// keys (or the reverse, if that is less), which is exact where all are of one length; lower is what
+// equal lengths would cost, the least that self-attention can (Cauchy-Schwarz).
+Problem packed_problem(const Sides& s, int64_t ends, int64_t max_q, int64_t max_k,
+                       bool causal) noexcept {
+  if (s.q.size() < 3 || s.k.size() != s.q.size() || s.v.size() != s.q.size()) {
+    return problem(Decline::bad_rank);
+  }
+  for (const auto side : {s.q, s.k, s.v}) {
+    if (is_negative(side)) return problem(Decline::negative);
+  }
+  if (max_q < 0 || max_k < 0) return problem(Decline::negative);
+  const size_t d = s.q.size() - 1, heads = d - 1, total = d - 2;
+  const int64_t sequences = ends - 1;
+  if (sequences < 1 || s.k[d] != s.q[d] || s.v[total] != s.k[total]) {
+    return problem(Decline::mismatched_shapes);
+  }
+  const auto queries = static_cast<Uint128>(s.q[total]), keys = static_cast<Uint128>(s.k[total]);
+  AttentionShape shape;
+  shape.heads = s.q[heads];
+  shape.d = s.q[d];
+  shape.dv = s.v[d];
+  shape.pairs = std::min(queries * static_cast<Uint128>(max_k), keys * static_cast<Uint128>(max_q));
+  const Uint128 even = queries * keys / static_cast<Uint128>(sequences);
+  const Uint128 least = causal ? (even + std::min(queries, keys)) / 2 : even;
+  shape.unmasked = std::min(least, shape.pairs);
+  return {shape, Decline::none};
+}
+
+Counted finish(const Problem& of, bool backward) noexcept {
+  if (of.decline != Decline::none) return declined(of.decline);
+  return backward ? count_attention_backward(of.shape) : count_attention_forward(of.shape);
+}
+
+bool flag(const Argument& argument) noexcept {
+  return !argument.absent() && argument.scalar() != 0;
+}
+// A window's side: -1 or absent is no limit, nor is one longer than any sequence.
+int64_t side(const Argument& argument) noexcept {
+  constexpr int64_t kLongest = int64_t{1} << 50;
+  if (argument.absent() || argument.scalar() < 0 || argument.scalar() > kLongest) {
+    return Window::kOpen;
+  }
+  return argument.scalar();
+}
+
+// query, key, value [batch, heads, sequence, D], is_causal.
+template <bool kIsBackward>
+Counted count_sdpa(const Arguments& arguments) noexcept {
+  // The mask's corner is at the top left, as is_causal is defined
+  // (torch.nn.functional.scaled_dot_product_attention).
+  const Window window = flag(arguments[3]) ? Window{.right = 0} : Window{};
+  return finish(dense_problem({arguments[0].list(), arguments[1].list(), arguments[2].list()},
+                              kHeadsFirst, window),
+                kIsBackward);
+}
+
+// query, key, value [batch, sequence, heads, D], or packed; ends of queries and keys, longest
+// query and key, is_causal, window to the left and to the right. Flash attention lays the mask's
+// corner at the bottom right (Dao 2023, arXiv 2307.08691; flash-attn 2.1).
+template <bool kIsBackward>
+Counted count_flash(const Arguments& arguments) noexcept {
+  const Sides sides{arguments[0].list(), arguments[1].list(), arguments[2].list()};
+  const bool causal = flag(arguments[7]);
+  const auto ends = arguments[3].list();
+  if (!ends.empty() && ends[0] > 0) {
+    return finish(
+        packed_problem(sides, ends[0], arguments[5].scalar(), arguments[6].scalar(), causal),
+        kIsBackward);
+  }
+  const Window window{side(arguments[8]), causal ? 0 : side(arguments[9]), true};
+  return finish(dense_problem(sides, kSequenceFirst, window), kIsBackward);
+}
+
+// query, key, value [batch, sequence, heads, D], packed as [1, total, heads, D] with ends; ends of
+// queries and keys, longest query and key, custom_mask_type (1: causal from the top left, 2: from
+// the bottom right), window_size (keys that a query sees at most).
+template <bool kIsBackward>
+Counted count_efficient(const Arguments& arguments) noexcept {
+  const Sides sides{arguments[0].list(), arguments[1].list(), arguments[2].list()};
+  const int64_t mask = arguments[7].absent() ? 0 : arguments[7].scalar();
+  const auto ends = arguments[3].list();
+  if (!ends.empty() && ends[0] > 0) {
+    return finish(
+        packed_problem(sides, ends[0], arguments[5].scalar(), arguments[6].scalar(), mask != 0),
+        kIsBackward);
+  }
+  const int64_t width = side(arguments[8]);
+  const Window window{width > 0 && width != Window::kOpen ? width - 1 : Window::kOpen,
+                      mask != 0 ? 0 : Window::kOpen, mask == 2};
+  return finish(dense_problem(sides, kSequenceFirst, window), kIsBackward);
+}
+
+// query, key, value [batch, heads, sequence, D] or packed; ends, longest, is_causal.
+template <bool kIsBackward>
+Counted count_cudnn(const Arguments& arguments) noexcept {
+  const Sides sides{arguments[0].list(), arguments[1].list(), arguments[2].list()};
+  const auto ends = arguments[3].list();
+  if (!ends.empty() && ends[0] > 0) {
+    return finish(packed_problem(sides, ends[0], arguments[5].scalar(), arguments[6].scalar(),
+                                 flag(arguments[7])),
+                  kIsBackward);
+  }
+  const Window window = flag(arguments[7]) ? Window{.right = 0} : Window{};
+  return finish(dense_problem(sides, kHeadsFirst, window), kIsBackward);
+}
+
+constexpr std::string_view kSdpa = "query key value is_causal";
+constexpr std::string_view kFlash =
+    "query key value cum_seq_q cum_seq_k max_q max_k is_causal window_size_left window_size_right";
+constexpr std::string_view kEfficient =
+    "query key value cu_seqlens_q cu_seqlens_k max_seqlen_q max_seqlen_k custom_mask_type "
+    "window_size";
+constexpr std::string_view kCudnn = "query key value cum_seq_q cum_seq_k max_q max_k is_causal";
+
+constexpr bool kBack = true, kFore = false;
+
+constexpr Row kRows[] = {
+    {"aten::_scaled_dot_product_flash_attention_for_cpu", "", kSdpa, "query", count_sdpa<kFore>},
+    {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", "", kSdpa, "query",
+     count_sdpa<kBack>},
+    {"aten::_scaled_dot_product_flash_attention", "", kSdpa, "query", count_sdpa<kFore>, true},
+    {"aten::_scaled_dot_product_flash_attention", "quantized", kSdpa, "query", count_sdpa<kFore>,
+     true},
+    {"aten::_scaled_dot_product_flash_attention_backward", "", kSdpa, "query", count_sdpa<kBack>,
+     true},
+    {"aten::_scaled_dot_product_efficient_attention", "", kSdpa, "query", count_sdpa<kFore>, true},
+    {"aten::_scaled_dot_product_efficient_attention_backward", "", kSdpa, "query",
+     count_sdpa<kBack>, true},
+    {"aten::_scaled_dot_product_cudnn_attention", "", kSdpa, "query", count_sdpa<kFore>, true},
+    {"aten::_scaled_dot_product_cudnn_attention_backward", "", kSdpa, "query", count_sdpa<kBack>,
+     true},
+    {"aten::_scaled_dot_product_fused_attention_overrideable", "", kSdpa, "query",
+     count_sdpa<kFore>, true},
+    {"aten::_scaled_dot_product_fused_attention_overrideable_backward", "", kSdpa, "query",
+     count_sdpa<kBack>, true},
+    {"aten::_flash_attention_forward", "", kFlash, "query", count_flash<kFore>, true},
+    {"aten::_flash_attention_forward", "quantized", kFlash, "query", count_flash<kFore>, true},
+    {"aten::_flash_attention_forward_no_dropout_inplace", "", kFlash, "query", count_flash<kFore>,
+     true},
+    {"aten::_flash_attention_backward", "", kFlash, "query", count_flash<kBack>, true},
+    {"aten::_efficient_attention_forward", "", kEfficient, "query", count_efficient<kFore>, true},
+    {"aten::_efficient_attention_backward", "", kEfficient, "query", count_efficient<kBack>, true},
+    {"aten::_cudnn_attention_forward", "", kCudnn, "query", count_cudnn<kFore>, true},
+    {"aten::_cudnn_attention_backward", "", kCudnn, "query", count_cudnn<kBack>, true},
+};
 
 }  // namespace
 
-Counted count_attention(const Arguments& arguments) noexcept {
-  return count(arguments, kForward, kForward);
+Uint128 pairs_within(const Window& window, int64_t queries, int64_t keys) noexcept {
+  const int64_t shift = window.from_end ? keys - queries : 0;
+  const Uint128 up_to = window.right == Window::kOpen
+                            ? static_cast<Uint128>(queries) * static_cast<Uint128>(keys)
+                            : pairs_before(shift + window.right + 1, queries, keys);
+  if (window.left == Window::kOpen) return up_to;
+  return up_to - std::min(up_to, pairs_before(shift - window.left, queries, keys));
 }
 
-Counted count_attention_backward(const Arguments& arguments) noexcept {
-  return count(arguments, kBackward, kBackwardModel);
+Counted count_attention_forward(const AttentionShape& shape) noexcept {
+  return count_pairs(shape, kForward, kForward);
 }
+
+Counted count_attention_backward(const AttentionShape& shape) noexcept {
+  return count_pairs(shape, kBackward, kBackwardModel);
+}
+
+std::span<const Row> attention_rows() noexcept { return kRows; }
 
 }  // namespace account::count

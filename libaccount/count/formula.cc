@@ -1,71 +1,36 @@
-// The table of formulas: every overload that torch 2.13's schemas have of the ops counted so far.
+// The table, and what type and phase make of a formula's number.
+#include "count/formula.h"
+
 #include <algorithm>
+#include <vector>
 
 #include "count/formulas.h"
 
 namespace account::count {
 namespace {
 
-constexpr std::string_view kConvolution = "input weight transposed groups ->";
-constexpr std::string_view kConvolutionBackward =
-    "grad_output input weight transposed groups output_mask";
-constexpr std::string_view kAttention = "query key value is_causal";
-
-// The .dtype overloads give the result another type than the factors; only CUDA has kernels.
-constexpr Row kTable[] = {
-    {"aten::mm", "", "self mat2", "self", count_matrix_product, false},
-    {"aten::mm", "out", "self mat2", "self", count_matrix_product, false},
-    {"aten::mm", "dtype", "self mat2", "self", count_matrix_product, true},
-    {"aten::mm", "dtype_out", "self mat2", "self", count_matrix_product, true},
-    {"aten::addmm", "", "mat1 mat2", "mat1", count_matrix_product, false},
-    {"aten::addmm", "out", "mat1 mat2", "mat1", count_matrix_product, false},
-    {"aten::addmm", "dtype", "mat1 mat2", "mat1", count_matrix_product, true},
-    {"aten::addmm", "dtype_out", "mat1 mat2", "mat1", count_matrix_product, true},
-    {"aten::addmm_", "", "mat1 mat2", "mat1", count_matrix_product, false},
-    {"aten::bmm", "", "self mat2", "self", count_batched_matrix_product, false},
-    {"aten::bmm", "out", "self mat2", "self", count_batched_matrix_product, false},
-    {"aten::bmm", "dtype", "self mat2", "self", count_batched_matrix_product, true},
-    {"aten::bmm", "dtype_out", "self mat2", "self", count_batched_matrix_product, true},
-    {"aten::baddbmm", "", "batch1 batch2", "batch1", count_batched_matrix_product, false},
-    {"aten::baddbmm", "out", "batch1 batch2", "batch1", count_batched_matrix_product, false},
-    {"aten::baddbmm", "dtype", "batch1 batch2", "batch1", count_batched_matrix_product, true},
-    {"aten::baddbmm", "dtype_out", "batch1 batch2", "batch1", count_batched_matrix_product, true},
-    {"aten::baddbmm_", "", "batch1 batch2", "batch1", count_batched_matrix_product, false},
-
-    {"aten::convolution", "", kConvolution, "input", count_convolution, false},
-    {"aten::convolution", "out", kConvolution, "input", count_convolution, false},
-    {"aten::convolution_overrideable", "", kConvolution, "input", count_convolution, true},
-    {"aten::convolution_overrideable", "out", kConvolution, "input", count_convolution, true},
-    {"aten::convolution_backward", "", kConvolutionBackward, "input", count_convolution_backward,
-     false},
-    {"aten::convolution_backward", "out", kConvolutionBackward, "input", count_convolution_backward,
-     false},
-    {"aten::convolution_backward_overrideable", "", kConvolutionBackward, "input",
-     count_convolution_backward, true},
-    {"aten::convolution_backward_overrideable", "out", kConvolutionBackward, "input",
-     count_convolution_backward, true},
-
-    {"aten::_scaled_dot_product_flash_attention_for_cpu", "", kAttention, "query", count_attention,
-     false},
-    {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", "", kAttention, "query",
-     count_attention_backward, false},
-    {"aten::_scaled_dot_product_flash_attention", "", kAttention, "query", count_attention, true},
-    {"aten::_scaled_dot_product_flash_attention", "quantized", kAttention, "query", count_attention,
-     true},
-    {"aten::_scaled_dot_product_flash_attention_backward", "", kAttention, "query",
-     count_attention_backward, true},
-    {"aten::_scaled_dot_product_efficient_attention", "", kAttention, "query", count_attention,
-     true},
-    {"aten::_scaled_dot_product_efficient_attention_backward", "", kAttention, "query",
-     count_attention_backward, true},
-    {"aten::_scaled_dot_product_cudnn_attention", "", kAttention, "query", count_attention, true},
-    {"aten::_scaled_dot_product_cudnn_attention_backward", "", kAttention, "query",
-     count_attention_backward, true},
-    {"aten::_scaled_dot_product_fused_attention_overrideable", "", kAttention, "query",
-     count_attention, true},
-    {"aten::_scaled_dot_product_fused_attention_overrideable_backward", "", kAttention, "query",
-     count_attention_backward, true},
+constexpr std::pair<Fact, std::string_view> kFacts[] = {
+    {Fact::sizes, ""},
+    {Fact::numel, "numel"},
+    {Fact::last, "last"},
+    {Fact::nnz, "nnz"},
+    {Fact::end, "end"},
+    {Fact::matrices, "matrices"},
+    {Fact::products, "products"},
 };
+
+std::vector<Row> make_table() {
+  std::vector<Row> rows;
+  for (const auto family : {matmul_rows(), linear_rows(), sparse_rows(), convolution_rows(),
+                            attention_rows(), recurrent_rows(), linalg_rows(), transform_rows()}) {
+    rows.insert(rows.end(), family.begin(), family.end());
+  }
+  return rows;
+}
+
+bool is_complex(DType dtype) noexcept {
+  return dtype == DType::complex32 || dtype == DType::complex64 || dtype == DType::complex128;
+}
 
 }  // namespace
 
@@ -81,17 +46,52 @@ std::string_view name(Decline decline) noexcept {
       return "negative size";
     case Decline::overflow:
       return "more operations than 128 bits hold";
+    case Decline::two_sparse:
+      return "the work of two sparse factors is not in their shapes";
   }
   return "unknown";
 }
 
-std::span<const Row> table() noexcept { return kTable; }
+std::string_view name(Fact fact) noexcept { return kFacts[static_cast<size_t>(fact)].second; }
+
+ArgumentName take_argument(std::string_view& rest) noexcept {
+  const std::string_view word = rest.substr(0, rest.find(' '));
+  rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  const size_t mark = word.find('#');
+  ArgumentName argument{word.substr(0, mark)};
+  if (mark == std::string_view::npos) return argument;
+  for (const auto& [fact, text] : kFacts) {
+    if (text == word.substr(mark + 1)) argument.fact = fact;
+  }
+  return argument;
+}
+
+std::span<const Row> table() noexcept {
+  static const auto& rows = *new std::vector<Row>(make_table());
+  return rows;
+}
 
 const Row* find_row(std::string_view op, std::string_view overload) noexcept {
-  const auto* row = std::find_if(std::begin(kTable), std::end(kTable), [&](const Row& candidate) {
+  const auto rows = table();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& candidate) {
     return candidate.op == op && candidate.overload == overload;
   });
-  return row == std::end(kTable) ? nullptr : row;
+  return row == rows.end() ? nullptr : &*row;
+}
+
+Counted count_call(const Row& row, const Arguments& arguments, DType dtype, Phase phase) noexcept {
+  Counted counted = row.formula(arguments);
+  Figures& figures = counted.figures;
+  if (!row.real && dtype >= DType::float4_e2m1fn_x2) [[unlikely]] {
+    const uint64_t factor = is_complex(dtype) ? 4 : dtype == DType::float4_e2m1fn_x2 ? 2 : 1;
+    for (OpCount* figure : {&figures.executed, &figures.model, &figures.lower}) {
+      const auto scaled = checked_multiply(*figure, factor);
+      if (!scaled.has_value()) return declined(Decline::overflow);
+      *figure = *scaled;
+    }
+  }
+  if (phase == Phase::recompute) figures.model = OpCount();
+  return counted;
 }
 
 }  // namespace account::count

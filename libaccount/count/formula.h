@@ -3,7 +3,8 @@
 // A row names the arguments that its formula reads, by their names in the op's schema; whoever has
 // a call (the torch adapter, a transcript, a test) fills them in as lists of integers: a tensor is
 // its sizes, an int is one number, a bool is 0 or 1, an int list is itself, an absent optional is
-// marked absent. So a transcript row holds all that is needed to count again. Must not know torch.
+// marked absent. A name may ask for one fact instead (enum Fact): "self#nnz". So a transcript row
+// holds all that is needed to count again. Must not know torch.
 #pragma once
 
 #include <array>
@@ -41,7 +42,7 @@ struct Arguments {
 };
 
 // Why a formula declined. A declined call is listed as uncounted, never guessed.
-enum class Decline : uint8_t { none, bad_rank, mismatched_shapes, negative, overflow };
+enum class Decline : uint8_t { none, bad_rank, mismatched_shapes, negative, overflow, two_sparse };
 ACCOUNT_API std::string_view name(Decline decline) noexcept;
 
 struct Counted {
@@ -51,31 +52,57 @@ struct Counted {
 
 using Formula = Counted (*)(const Arguments&) noexcept;
 
+// One number about an argument, where its sizes say too much or too little.
+enum class Fact : uint8_t {
+  sizes,     // no fact: the argument itself
+  numel,     // "#numel": elements of a tensor
+  last,      // "#last": its last size
+  nnz,       // "#nnz": elements that a sparse tensor stores; absent for a dense one
+  end,       // "#end": the last number in a vector of the host; absent for one of a device
+  matrices,  // "#matrices": elements of all tensors of a list that have two dimensions or more
+  products,  // "#products": sum of m*k*n over a list's [m,k] and the next argument's [k,n]
+};
+ACCOUNT_API std::string_view name(Fact fact) noexcept;  // "nnz"; empty for sizes
+
+// An argument as a row spells it: "self", "self#nnz", "->", "->#last".
+struct ArgumentName {
+  std::string_view name;  // in the schema; "->" for the first output
+  Fact fact = Fact::sizes;
+};
+// Takes the first argument off a row's list.
+ACCOUNT_API ArgumentName take_argument(std::string_view& rest) noexcept;
+
 struct Row {
-  std::string_view op;        // qualified, without overload: "aten::addmm"; the by_op key
-  std::string_view overload;  // "" or "out" ...
-  // Schema argument names, space-separated; a trailing "->" argument is the first output tensor:
-  // "input weight stride padding ... ->". "dtype_from" below picks the dtype.
+  std::string_view op;  // qualified, without overload: "aten::addmm"; the by_op key
+  // "" or "out" ...; "sparse" and "sparse.out" are those two for tensors of a sparse layout.
+  std::string_view overload;
+  // Schema argument names, space-separated; "->" is the first output tensor:
+  // "input weight stride padding ... ->".
   std::string_view arguments;
-  // The schema argument whose dtype is the call's dtype ("self", "query"; "->" for the output).
+  // The schema argument whose dtype is the call's dtype ("self", "query"; "->" for the output), or
+  // a type itself ("=int8") where the arithmetic runs in another one than any tensor has.
   std::string_view dtype_from;
   Formula formula;
-  bool gpu;  // only CUDA builds have a kernel; checked from shapes here
+  bool gpu = false;  // no CPU kernel: checked from shapes here
+  // The formula gives real operations whatever the type; else it counts multiply-adds of the type.
+  bool real = false;
+  // The op may be made of other ops that are counted; the formula holds only where it was not.
+  bool composite = false;
 };
 
 ACCOUNT_API std::span<const Row> table() noexcept;
 // nullptr where there is no such row.
 ACCOUNT_API const Row* find_row(std::string_view op, std::string_view overload) noexcept;
 
-// What a call adds in its phase: operations that only repeat earlier ones are executed, but are no
-// part of the model (doc/counting.md). The one place where that rule is applied.
-inline Figures for_phase(Figures figures, Phase phase) noexcept {
-  if (phase == Phase::recompute) figures.model = OpCount();
-  return figures;
-}
+// The operations of one call: the row's formula, then what type and phase make of them. A complex
+// multiply-add is 8 real operations (4 multiplications, 4 additions) where a real one is 2; an
+// element of float4_e2m1fn_x2 holds two numbers. What only repeats earlier operations (phase
+// recompute) is executed, but is no part of the model (doc/counting.md).
+ACCOUNT_API Counted count_call(const Row& row, const Arguments& arguments, DType dtype,
+                               Phase phase) noexcept;
 
-// The closed forms behind the hot rows, for typed kernels that have m, k, n at hand. All are
-// dense, a fused multiply-add counts 2; no size may be negative or reach 2^31.
+// The closed form behind the hot rows. Dense, a fused multiply-add counts 2; no size may be
+// negative or reach 2^31.
 inline Figures matmul_figures(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
   const Uint128 mk = static_cast<Uint128>(static_cast<uint64_t>(m)) * static_cast<uint64_t>(k);
   const Uint128 bn = static_cast<Uint128>(static_cast<uint64_t>(batch)) * static_cast<uint64_t>(n);

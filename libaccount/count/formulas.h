@@ -1,21 +1,19 @@
-// The formulas, one file a family, and what they share. formula.cc makes the table of them.
+// What the formulas share. One file a family, each with the rows of its ops; formula.cc makes the
+// table of them.
 #pragma once
 
 #include "count/formula.h"
 
 namespace account::count {
 
-// matmul.cc. In the order of the arguments: the two factors.
-Counted count_matrix_product(const Arguments& arguments) noexcept;          // [m,k] [k,n]
-Counted count_batched_matrix_product(const Arguments& arguments) noexcept;  // [b,m,k] [b,k,n]
-
-// convolution.cc
-Counted count_convolution(const Arguments& arguments) noexcept;
-Counted count_convolution_backward(const Arguments& arguments) noexcept;
-
-// attention.cc. query, key, value, is_causal.
-Counted count_attention(const Arguments& arguments) noexcept;
-Counted count_attention_backward(const Arguments& arguments) noexcept;
+std::span<const Row> matmul_rows() noexcept;
+std::span<const Row> linear_rows() noexcept;
+std::span<const Row> sparse_rows() noexcept;
+std::span<const Row> convolution_rows() noexcept;
+std::span<const Row> attention_rows() noexcept;
+std::span<const Row> recurrent_rows() noexcept;
+std::span<const Row> linalg_rows() noexcept;
+std::span<const Row> transform_rows() noexcept;
 
 // A product of sizes that notices what sizes of a real call never do: a negative one, and an
 // overflow of 128 bits. (Transcripts are read from files.)
@@ -27,6 +25,13 @@ class Product {
   }
   Product& times(std::span<const int64_t> sizes) noexcept {
     for (const int64_t size : sizes) times(size);
+    return *this;
+  }
+  Product& plus(const Product& other) noexcept {
+    const auto sum = checked_add(value_, other.value_);
+    overflow_ = overflow_ || other.overflow_ || !sum.has_value();
+    negative_ = negative_ || other.negative_;
+    value_ = sum.value_or(OpCount());
     return *this;
   }
   Product& times_wide(Uint128 number) noexcept {
@@ -61,6 +66,13 @@ inline Counted declined(Decline why) noexcept { return {{}, why}; }
 inline Counted counted(const Product& operations) noexcept {
   if (operations.decline() != Decline::none) return declined(operations.decline());
   return {{operations.value(), operations.value(), operations.value()}, Decline::none};
+}
+
+// The same, divided ("2/3 n^3"); what does not come out even is rounded down.
+inline Counted counted_over(const Product& operations, uint64_t over) noexcept {
+  if (operations.decline() != Decline::none) return declined(operations.decline());
+  const OpCount value = OpCount::from_raw(operations.value().raw() / over);
+  return {{value, value, value}, Decline::none};
 }
 
 }  // namespace account::count

@@ -127,9 +127,9 @@ Result<Figures> recount_line(std::string_view line, uint64_t number) {
   if (to_json_line(*call) != std::string(line) + "\n") {
     return refuse_line(number, "it is not in its one canonical spelling");
   }
-  const Counted once = call->row->formula(call->arguments);
+  const Counted once = count_call(*call->row, call->arguments, call->dtype, call->phase);
   if (once.decline != Decline::none) return refuse_line(number, std::string(name(once.decline)));
-  const Figures each = for_phase(once.figures, call->phase);
+  const Figures& each = once.figures;
   const auto all = [&](OpCount value) { return saturating_multiply(value, call->calls); };
   const Figures right{all(each.executed), all(each.model), all(each.lower)};
   if (right == call->figures) return right;

@@ -15,12 +15,12 @@ constexpr size_t kLongestLine = size_t{8} * 1024;
 constexpr std::string_view kOutput = "output";
 
 // The names of a row's arguments, in its order.
-std::vector<std::string_view> argument_names(const Row& row) {
-  std::vector<std::string_view> names;
+std::vector<std::string> argument_names(const Row& row) {
+  std::vector<std::string> names;
   for (std::string_view rest = row.arguments; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-    names.push_back(name == "->" ? kOutput : name);
+    const ArgumentName argument = take_argument(rest);
+    std::string& word = names.emplace_back(argument.name == "->" ? kOutput : argument.name);
+    if (argument.fact != Fact::sizes) word.append("#").append(name(argument.fact));
   }
   return names;
 }

@@ -21,6 +21,7 @@ class ArgumentWriter {
   explicit ArgumentWriter(count::Arguments& arguments) : arguments_(arguments) {}
 
   const char* problem() const { return problem_; }
+  count::Arguments& arguments() { return arguments_; }
 
   void write(int index, const at::Tensor& tensor) {
     if (tensor.defined()) write_list(index, tensor.sizes());
@@ -46,6 +47,14 @@ class ArgumentWriter {
   void write(int, c10::ScalarType) {}
 
   void write(int index, const c10::IValue& value);
+
+  // One number about a tensor or a list of them (count::Fact), if there is one to tell.
+  void write_fact(int index, count::Fact fact, const c10::IValue& value);
+  void write_fact(int index, count::Fact fact, const at::Tensor& tensor);
+  template <class T>
+  void write_fact(int, count::Fact, const T&) {}  // kinds about which no formula asks
+  // The sum of m*k*n over the pairs of two lists of matrices.
+  void write_products(int index, const c10::IValue& left, const c10::IValue& right);
 
  private:
   static std::optional<int64_t> plain(int64_t value) { return value; }

@@ -3,10 +3,12 @@
 
 #include <torch/library.h>
 
+#include <string>
+
 #include "torch/watch.h"
 
 namespace account::torch {
 
-void register_boxed(::torch::Library& library, const WatchedOp& op);
+void register_boxed(::torch::Library& library, const WatchedOp& op, const std::string& overload);
 
 }  // namespace account::torch

@@ -58,47 +58,84 @@ Status check_fit() {
 }
 
 // Resolves a row against the loaded torch's schema; false where it does not fit.
-bool resolve(const count::Row& row, const c10::FunctionSchema& schema, WatchedOp& op) {
-  if (schema.arguments().size() > WatchedOp::kMaxSchemaArguments) return false;
-  op.row = &row;
-  op.schema_arguments = static_cast<int>(schema.arguments().size());
-  op.schema_returns = static_cast<int>(schema.returns().size());
-  op.index_of.fill(-1);
-  std::string_view rest = row.arguments;
-  for (; !rest.empty(); ++op.arguments) {
-    const std::string_view name = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-    if (name == "->") {
-      op.output_index = static_cast<int8_t>(op.arguments);
-      continue;
+bool resolve(const count::Row& row, const c10::FunctionSchema& schema, Reading& reading) {
+  if (schema.arguments().size() > Reading::kMaxSchemaArguments) return false;
+  reading.index_of.fill(Reading::kNone);
+  for (std::string_view rest = row.arguments; !rest.empty(); ++reading.arguments) {
+    const auto [name, fact] = count::take_argument(rest);
+    const auto index = static_cast<int8_t>(reading.arguments);
+    int8_t place = Reading::kOutput;
+    if (name != "->") {
+      const auto position = schema.argumentIndexWithName(std::string(name));
+      if (!position.has_value()) return false;
+      place = static_cast<int8_t>(*position);
     }
-    const auto position = schema.argumentIndexWithName(name);
-    if (!position.has_value()) return false;
-    op.index_of[static_cast<size_t>(*position)] = static_cast<int8_t>(op.arguments);
+    if (fact != count::Fact::sizes) {
+      if (reading.facts == Reading::kMaxFacts) return false;
+      reading.fact_of[static_cast<size_t>(reading.facts++)] = {place, index, fact};
+      reading.late_fact = reading.late_fact || place == Reading::kOutput;
+    } else if (place == Reading::kOutput) {
+      reading.output_index = index;
+    } else {
+      reading.index_of[static_cast<size_t>(place)] = index;
+    }
   }
+  reading.row = &row;
   if (row.dtype_from == "->") return true;
-  const auto position = schema.argumentIndexWithName(row.dtype_from);
+  reading.dtype_position = Reading::kNone;
+  if (row.dtype_from.starts_with('=')) {
+    const auto dtype = dtype_from_name(row.dtype_from.substr(1));
+    reading.dtype = dtype.value_or(DType::other);
+    return dtype.has_value();
+  }
+  const auto position = schema.argumentIndexWithName(std::string(row.dtype_from));
   if (!position.has_value()) return false;
-  op.dtype_position = static_cast<int8_t>(*position);
+  reading.dtype_position = static_cast<int8_t>(*position);
   return true;
 }
 
-// Registers a kernel for every row that this torch has. The libraries are never destroyed: torch
-// may dispatch until the process is gone.
-Status register_kernels() {
-  static auto& libraries = *new std::map<std::string, ::torch::Library, std::less<>>;
-  std::string unfit;
+// An op overload's name, and whether the row is for sparse layouts.
+struct Overload {
+  std::string name;
+  bool sparse;
+};
+Overload overload_of(const count::Row& row) {
+  constexpr std::string_view kSparse = "sparse";
+  if (!row.overload.starts_with(kSparse)) return {std::string(row.overload), false};
+  std::string_view rest = row.overload.substr(kSparse.size());
+  if (rest.starts_with('.')) rest.remove_prefix(1);
+  return {std::string(rest), true};
+}
+
+// What to register, by op and overload. Adds the names of rows that do not fit to `unfit`.
+using WatchedOps = std::map<std::pair<std::string, std::string>, WatchedOp>;
+WatchedOps find_ops(std::string& unfit) {
+  WatchedOps ops;
   for (const count::Row& row : count::table()) {
-    const auto handle =
-        c10::Dispatcher::singleton().findSchema({std::string(row.op), std::string(row.overload)});
+    const auto [overload, sparse] = overload_of(row);
+    const auto handle = c10::Dispatcher::singleton().findSchema({std::string(row.op), overload});
     if (!handle.has_value()) continue;  // not in this torch, or not in this build of it
-    WatchedOp op;
-    if (!resolve(row, handle->schema(), op)) {
+    WatchedOp op = ops[{std::string(row.op), overload}];
+    if (!resolve(row, handle->schema(), sparse ? op.sparse : op.dense)) {
       unfit.append(unfit.empty() ? "" : ", ").append(row.op).append(".").append(row.overload);
       continue;
     }
     op.op_id = tally::op_id(row.op);
-    const std::string space(row.op.substr(0, row.op.find("::")));
+    op.schema_arguments = static_cast<int>(handle->schema().arguments().size());
+    op.schema_returns = static_cast<int>(handle->schema().returns().size());
+    ops[{std::string(row.op), overload}] = op;
+  }
+  std::erase_if(ops, [](const auto& entry) { return entry.second.schema_returns == 0; });
+  return ops;
+}
+
+// Registers a kernel for every op of the table that this torch has. The libraries are never
+// destroyed: torch may dispatch until the process is gone.
+Status register_kernels() {
+  static auto& libraries = *new std::map<std::string, ::torch::Library, std::less<>>;
+  std::string unfit;
+  for (const auto& [name, op] : find_ops(unfit)) {
+    const std::string space = name.first.substr(0, name.first.find("::"));
     auto library = libraries.find(space);
     if (library == libraries.end()) {
       library = libraries
@@ -106,7 +143,9 @@ Status register_kernels() {
                                  c10::DispatchKey::BackendSelect, __FILE__, __LINE__)
                     .first;
     }
-    if (!register_typed(library->second, op)) register_boxed(library->second, op);
+    if (!register_typed(library->second, op, name.second)) {
+      register_boxed(library->second, op, name.second);
+    }
   }
   if (unfit.empty()) return {};
   return {Code::unavailable, "this torch has other arguments than expected for " + unfit,

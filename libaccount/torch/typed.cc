@@ -16,8 +16,8 @@ namespace account::torch {
 namespace {
 
 template <class Op>
-bool register_if(::torch::Library& library, const WatchedOp& op) {
-  if (op.row->op != Op::name || op.row->overload != Op::overload_name) return false;
+bool register_if(::torch::Library& library, const WatchedOp& op, std::string_view overload) {
+  if (op.name() != Op::name || overload != Op::overload_name) return false;
   using Kernel = TypedKernel<Op>;
   Kernel::watched = op;
   library.impl(Op::name, TORCH_FN(Kernel::call));
@@ -25,17 +25,18 @@ bool register_if(::torch::Library& library, const WatchedOp& op) {
 }
 
 template <class... Op>
-bool register_any(::torch::Library& library, const WatchedOp& op) {
-  return (register_if<Op>(library, op) || ...);
+bool register_any(::torch::Library& library, const WatchedOp& op, std::string_view overload) {
+  return (register_if<Op>(library, op, overload) || ...);
 }
 
 }  // namespace
 
-bool register_typed(::torch::Library& library, const WatchedOp& op) {
+bool register_typed(::torch::Library& library, const WatchedOp& op, std::string_view overload) {
   namespace ops = at::_ops;
   return register_any<ops::mm, ops::addmm, ops::bmm, ops::baddbmm, ops::convolution,
                       ops::convolution_backward, ops::_scaled_dot_product_flash_attention_for_cpu,
-                      ops::_scaled_dot_product_flash_attention_for_cpu_backward>(library, op);
+                      ops::_scaled_dot_product_flash_attention_for_cpu_backward>(library, op,
+                                                                                 overload);
 }
 
 }  // namespace account::torch

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
+#include <string_view>
 #include <utility>
 
 #include "torch/arguments.h"
@@ -17,48 +18,79 @@ struct TypedKernel;
 
 template <class Op, class Out, class... In>
 struct TypedKernel<Op, Out(In...)> {
-  static_assert(sizeof...(In) <= WatchedOp::kMaxSchemaArguments);
+  static_assert(sizeof...(In) <= Reading::kMaxSchemaArguments);
   static inline WatchedOp watched;
 
   // NOLINTNEXTLINE(performance-unnecessary-value-param): the dispatcher passes SymInt by value
   static Out call(c10::DispatchKeySet keys, In... in) {
-    const Watch watch(keys);
+    Watch watch(keys);
+    if (watch.counts() && !is_dense(keys)) [[unlikely]] {
+      return call_undense(watch, keys, std::forward<In>(in)...);
+    }
     Out out = Op::redispatch(below_us(keys), in...);
-    if (watch.counts()) count(keys, first_output(out), in...);
+    if (watch.counts()) count(watched.dense, first_output(out), in...);
     return out;
   }
 
  private:
+  // A layout without sizes that say all. Where there is no formula for it, the ops that this one is
+  // made of may have one.
+  static Out call_undense(Watch& watch, c10::DispatchKeySet keys, In... in) {
+    const Reading& reading = reading_for(watched, keys);
+    if (reading.row != nullptr) {
+      Out out = Op::redispatch(below_us(keys), in...);
+      count(reading, first_output(out), in...);
+      return out;
+    }
+    const Watch::Parts parts(watch);
+    Out out = Op::redispatch(below_us(keys), in...);
+    if (!parts.counted()) decline_call(watched, undense(keys));
+    return out;
+  }
+
   // Reads the call and counts it. A call that cannot be read is listed, and the training goes on.
-  static void count(c10::DispatchKeySet keys, const at::Tensor& output, const In&... in) noexcept {
-    if (!is_dense(keys)) return decline_call(watched, undense(keys));
+  static void count(const Reading& reading, const at::Tensor& output, const In&... in) noexcept {
     try {
       count::Arguments arguments;
-      arguments.size = watched.arguments;
+      arguments.size = reading.arguments;
       ArgumentWriter writer(arguments);
-      DType dtype = DType::other;
+      DType dtype = reading.dtype;
       int position = 0;
-      (read_one(writer, dtype, position++, in), ...);
-      if (watched.output_index >= 0) writer.write(watched.output_index, output);
-      if (watched.dtype_position < 0) dtype = to_dtype(output.scalar_type());
+      (read_one(reading, writer, dtype, position++, in), ...);
+      if (reading.output_index >= 0) writer.write(reading.output_index, output);
+      if (reading.dtype_position == Reading::kOutput) dtype = to_dtype(output.scalar_type());
+      if (reading.facts > 0) [[unlikely]] {
+        position = 0;
+        (read_facts(reading, writer, position++, in), ...);
+      }
       if (writer.problem() != nullptr) return decline_call(watched, writer.problem());
-      count_call(watched, arguments, dtype);
+      count_call(watched, reading, arguments, dtype);
     } catch (const std::exception&) {
       decline_call(watched, "arguments could not be read");
     }
   }
 
   template <class T>
-  static void read_one(ArgumentWriter& writer, DType& dtype, int position, const T& value) {
-    const int8_t index = watched.index_of[static_cast<size_t>(position)];
+  static void read_one(const Reading& reading, ArgumentWriter& writer, DType& dtype, int position,
+                       const T& value) {
+    const int8_t index = reading.index_of[static_cast<size_t>(position)];
     if (index >= 0) writer.write(index, value);
     if constexpr (std::is_same_v<T, at::Tensor>) {
-      if (position == watched.dtype_position) dtype = to_dtype(value.scalar_type());
+      if (position == reading.dtype_position) dtype = to_dtype(value.scalar_type());
+    }
+  }
+
+  template <class T>
+  static void read_facts(const Reading& reading, ArgumentWriter& writer, int position,
+                         const T& value) {
+    for (int i = 0; i < reading.facts; ++i) {
+      const auto& [at, index, fact] = reading.fact_of[static_cast<size_t>(i)];
+      if (at == position) writer.write_fact(index, fact, value);
     }
   }
 };
 
 // Registers the typed kernel of `op` if there is one; false if it must be boxed.
-bool register_typed(::torch::Library& library, const WatchedOp& op);
+bool register_typed(::torch::Library& library, const WatchedOp& op, std::string_view overload);
 
 }  // namespace account::torch

@@ -60,21 +60,22 @@ DType to_dtype(c10::ScalarType type) noexcept {
   return index < kScalarTypes ? kDTypes[index] : DType::other;
 }
 
-void count_call(const WatchedOp& op, const count::Arguments& arguments, DType dtype) noexcept {
-  const count::Counted counted = op.row->formula(arguments);
-  if (counted.decline != count::Decline::none) [[unlikely]] {
-    return count::note_uncounted(op.row->op, count::name(counted.decline));
-  }
+void count_call(const WatchedOp& op, const Reading& reading, const count::Arguments& arguments,
+                DType dtype) noexcept {
   const tally::Key key{op.op_id, dtype, current_phase(thread_state), current_category()};
-  const Figures figures = count::for_phase(counted.figures, key.phase);
-  tally::add(key, figures);
+  const count::Counted counted = count::count_call(*reading.row, arguments, dtype, key.phase);
+  if (counted.decline != count::Decline::none) [[unlikely]] {
+    return count::note_uncounted(reading.row->op, count::name(counted.decline));
+  }
+  ++thread_state.counted;
+  tally::add(key, counted.figures);
   if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {
-    count::record(*op.row, arguments, key, figures);
+    count::record(*reading.row, arguments, key, counted.figures);
   }
 }
 
 void decline_call(const WatchedOp& op, const char* reason) noexcept {
-  count::note_uncounted(op.row->op, reason);
+  count::note_uncounted(op.name(), reason);
 }
 
 }  // namespace account::torch

@@ -11,32 +11,58 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "account/keys.h"
 #include "count/formula.h"
 
 namespace account::torch {
 
-// One op overload that is watched, resolved against the schema that the loaded torch has.
-struct WatchedOp {
-  static constexpr int kMaxSchemaArguments = 24;
+// How a row's arguments are read off a call, resolved against the schema that the loaded torch has.
+struct Reading {
+  static constexpr int kMaxSchemaArguments = 32;
+  static constexpr int kMaxFacts = 4;
+  static constexpr int8_t kOutput = -2, kNone = -1;
+
+  // One number about the argument at a schema position (or the first output).
+  struct FactOf {
+    int8_t position, index;
+    count::Fact fact;
+  };
 
   const count::Row* row = nullptr;
-  uint16_t op_id = 0;  // tally::op_id(row->op)
-  int arguments = 0;   // of the row
+  int arguments = 0;  // of the row
+  // Schema position -> index in the row's arguments, or kNone where the formula does not read it.
+  std::array<int8_t, kMaxSchemaArguments> index_of{};
+  int8_t output_index = kNone;  // where the row wants the first output's sizes
+  int facts = 0;
+  std::array<FactOf, kMaxFacts> fact_of{};
+  // Schema position of the row's dtype_from; kOutput: the first output; kNone: `dtype` itself.
+  int8_t dtype_position = kOutput;
+  DType dtype = DType::other;
+
+  bool reads_output() const { return output_index >= 0 || dtype_position == kOutput || late_fact; }
+  bool late_fact = false;  // one of them is about the output
+};
+
+// One op overload that is watched.
+struct WatchedOp {
+  Reading dense;
+  // For tensors of a sparse layout; no row where the op has no formula for them.
+  Reading sparse;
+  uint16_t op_id = 0;  // tally::op_id(the op's name)
   int schema_arguments = 0;
   int schema_returns = 0;
-  // Schema position -> index in the row's arguments, or -1 where the formula does not read it.
-  std::array<int8_t, kMaxSchemaArguments> index_of{};
-  int8_t output_index = -1;    // where the row wants the first output's sizes, or -1
-  int8_t dtype_position = -1;  // schema position of the row's dtype_from; -1: the first output
+
+  std::string_view name() const { return (dense.row != nullptr ? dense : sparse).row->op; }
 };
 
 // The part of a thread's state that a kernel reads. Initial-exec: one instruction to reach.
 struct ThreadState {
   static constexpr int kNoOptimizer = -2;
 
-  int depth = 0;  // watched ops on this thread's stack
+  int depth = 0;         // watched ops on this thread's stack
+  uint64_t counted = 0;  // calls counted on this thread, for ops that are made of others
   // The graph task (-1: none) in which an optimizer's step began that has not ended.
   int optimizer_task = kNoOptimizer;
   bool canary = false;  // the self-test is calling
@@ -72,6 +98,21 @@ class Watch {
 
   bool counts() const { return outermost_; }
 
+  // Lets the watched ops that this one is made of count for themselves, until it is destroyed;
+  // says whether any did. Needs counts().
+  class Parts {
+   public:
+    explicit Parts(Watch& watch) : state_(watch.state_), before_(state_.counted) { --state_.depth; }
+    ~Parts() { ++state_.depth; }
+    Parts(const Parts&) = delete;
+    Parts& operator=(const Parts&) = delete;
+    bool counted() const { return state_.counted != before_; }
+
+   private:
+    ThreadState& state_;
+    uint64_t before_;
+  };
+
  private:
   ThreadState& state_;
   bool meta_;
@@ -89,8 +130,14 @@ inline bool is_dense(c10::DispatchKeySet keys) {
 // torch's scalar type in our words.
 DType to_dtype(c10::ScalarType type) noexcept;
 
+// The row for a call with these dispatch keys; no row where there is none for its layout.
+inline const Reading& reading_for(const WatchedOp& op, c10::DispatchKeySet keys) {
+  return is_dense(keys) ? op.dense : op.sparse;
+}
+
 // Counts a call that has returned: formula, tally and, while a step is being recorded, transcript.
-void count_call(const WatchedOp& op, const count::Arguments& arguments, DType dtype) noexcept;
+void count_call(const WatchedOp& op, const Reading& reading, const count::Arguments& arguments,
+                DType dtype) noexcept;
 // Lists a call that could not be counted.
 void decline_call(const WatchedOp& op, const char* reason) noexcept;
 

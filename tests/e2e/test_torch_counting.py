@@ -103,7 +103,8 @@ def test_types_go_by_torchs_names(dtype):
     a, b = (t.to(getattr(torch, dtype)) for t in (A, B))
     with account.count() as c:
         a @ b
-    assert c.by_dtype == {dtype: ONE}
+    complex_factor = 4 if dtype == "complex64" else 1  # 8 real operations a multiply-add, not 2
+    assert c.by_dtype == {dtype: ONE * complex_factor}
 
 
 def test_an_operation_made_of_others_is_counted_once():
@@ -113,14 +114,16 @@ def test_an_operation_made_of_others_is_counted_once():
     assert set(c.by_op) == {"aten::convolution"}
 
 
-def test_sparse_operands_are_listed_never_guessed():
+def test_what_two_sparse_operands_cost_is_listed_never_guessed():
     sparse = torch.eye(4).to_sparse()
     with account.count() as c:
-        torch.mm(sparse, T(4, 2))
-        torch.mm(sparse, T(4, 2))
+        torch.mm(sparse, sparse)
+        torch.mm(sparse, sparse)
         A @ B
     assert c.executed == ONE
-    assert c.uncounted == [{"op": "aten::mm", "calls": 2, "reason": "sparse layout"}]
+    (listed,) = c.uncounted
+    assert (listed["op"], listed["calls"]) == ("aten::mm", 2)
+    assert "two sparse factors" in listed["reason"]
 
 
 def test_nested_tensors_are_counted_where_they_run_on_dense_ones():

@@ -21,7 +21,8 @@ PLACEHOLDERS = {
 }
 # Dates of the law stand as they are; only today differs.
 TODAY = re.compile(
-    r'(?<=as of )20\d\d-\d\d-\d\d|(?<="date": ")20\d\d-\d\d-\d\d|20\d\d-\d\d-\d\d(?= is on or after)'
+    r'(?<=as of )20\d\d-\d\d-\d\d|(?<="date": ")20\d\d-\d\d-\d\d'
+    r"|20\d\d-\d\d-\d\d(?= is on or after)"
 )
 
 

@@ -231,11 +231,31 @@ TEST(AttentionTest, DeclinesShapesThatDoNotFit) {
 
 // ---- phases ----------------------------------------------------------------------------------
 
+// [3,5] by [5,7]: 3 * 7 sums of 5 products and 5 additions.
+Figures product_in(DType dtype, Phase phase = Phase::forward) {
+  return count_call(*find_row("aten::mm", ""), arguments_of({List{3, 5}, List{5, 7}}), dtype, phase)
+      .figures;
+}
+
 TEST(PhaseTest, RecomputationIsExecutedButNoPartOfTheModel) {
-  EXPECT_EQ(for_phase({9, 8, 7}, Phase::recompute), (Figures{9, 0, 7}));
+  EXPECT_EQ(product_in(DType::float32, Phase::recompute), (Figures{210, 0, 210}));
   for (const Phase phase : {Phase::forward, Phase::backward, Phase::optimizer}) {
-    EXPECT_EQ(for_phase({9, 8, 7}, phase), (Figures{9, 8, 7}));
+    EXPECT_EQ(product_in(DType::float32, phase), same(210));
   }
+}
+
+TEST(DTypeTest, AComplexMultiplyAddIsEightRealOperations) {
+  for (const DType dtype : {DType::complex32, DType::complex64, DType::complex128}) {
+    EXPECT_EQ(product_in(dtype), same(105 * 8));
+  }
+  for (const DType dtype : {DType::other, DType::float64, DType::bfloat16, DType::float8_e4m3fn,
+                            DType::int8, DType::int64, DType::bool_}) {
+    EXPECT_EQ(product_in(dtype), same(210)) << name(dtype);
+  }
+}
+
+TEST(DTypeTest, AnElementOfTwoNumbersCountsTwice) {
+  EXPECT_EQ(product_in(DType::float4_e2m1fn_x2), same(2 * 210));
 }
 
 }  // namespace

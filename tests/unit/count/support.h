@@ -36,7 +36,7 @@ inline Counted count_call(std::string_view op, const Arguments& arguments,
     ADD_FAILURE() << "no row " << op << "." << overload;
     return {};
   }
-  return row->formula(arguments);
+  return count_call(*row, arguments, DType::float32, Phase::forward);
 }
 
 }  // namespace account::count

@@ -39,7 +39,7 @@ class TranscriptTest : public testing::Test {
     const Arguments arguments = arguments_of({List{rows, 5}, List{5, 7}});
     const Row& row = *find_row("aten::mm", "");
     const tally::Key key{tally::op_id(row.op), DType::float32, phase, Category::unassigned};
-    const Figures figures = for_phase(row.formula(arguments).figures, phase);
+    const Figures figures = count_call(row, arguments, key.dtype, phase).figures;
     tally::add(key, figures);
     if (recording.load()) record(row, arguments, key, figures);
   }
