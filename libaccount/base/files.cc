@@ -140,13 +140,7 @@ class RealFileSystem final : public FileSystem {
   Status make_directories(const std::string& path, int mode) override {
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
       const std::string part = path.substr(0, end);
-      if (!part.empty() && ::mkdir(part.c_str(), static_cast<mode_t>(mode)) != 0) {
-        const int error = errno;
-        struct stat info{};
-        const bool is_folder = ::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-        if (!is_folder)
-          return system_failure("make the folder", part, error == EEXIST ? ENOTDIR : error);
-      }
+      if (!part.empty()) ACCOUNT_RETURN_IF_ERROR(make_directory(part, mode));
       if (end == std::string::npos) return {};
     }
   }
@@ -195,6 +189,17 @@ class RealFileSystem final : public FileSystem {
   }
 
  private:
+  Status make_directory(const std::string& path, int mode) {
+    if (::mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) {
+      // One that may be entered and not listed cannot be synced by us.
+      const Status synced = sync_directory(folder_of(path));
+      return ::access(folder_of(path).c_str(), R_OK) == 0 ? synced : Status();
+    }
+    const int error = errno;
+    struct stat info{};
+    if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
+    return system_failure("make the folder", path, error == EEXIST ? ENOTDIR : error);
+  }
   static Status write_and_sync(const std::string& path, std::string_view bytes, int mode) {
     const Descriptor fd(open_retrying(path, O_WRONLY | O_CREAT | O_EXCL, mode));
     if (!fd.ok()) return system_failure("create", path, errno);

@@ -45,7 +45,8 @@ class ACCOUNT_API FileSystem {
   }
   virtual Status truncate(const std::string& path, uint64_t size) = 0;  // and syncs
   virtual Status remove(const std::string& path) = 0;
-  virtual Status make_directories(const std::string& path, int mode) = 0;  // existing ones are fine
+  // Existing ones are fine; the names of new ones are synced.
+  virtual Status make_directories(const std::string& path, int mode) = 0;
   virtual Status sync_directory(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual Result<uint64_t> size(const std::string& path) = 0;

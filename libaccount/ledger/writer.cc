@@ -79,6 +79,7 @@ class LedgerWriter final : public Writer {
   Status claim_run_file();
   Status take_up(const NodeRead& read);
   Status cut_behind(const NodeRead& read);
+  Status remove_last_segment(uint32_t number);
   OpenLine opening(const NodeRead& read) const;
 
   void queue(std::vector<std::string>& where, const Json& line);
@@ -192,14 +193,19 @@ OpenLine LedgerWriter::opening(const NodeRead& read) const {
 Status LedgerWriter::cut_behind(const NodeRead& read) {
   for (auto number = read.segments_behind.rbegin(); number != read.segments_behind.rend();
        ++number) {
-    if (*number > acknowledged_.segment) {
-      ACCOUNT_RETURN_IF_ERROR(files_.remove(segment_path(*number)));
-    }
+    if (*number > acknowledged_.segment) ACCOUNT_RETURN_IF_ERROR(remove_last_segment(*number));
   }
   const std::string path = segment_path(acknowledged_.segment);
   if (files_.exists(path)) {
     ACCOUNT_RETURN_IF_ERROR(files_.truncate(path, acknowledged_.segment_bytes));
   }
+  return files_.sync_directory(in_folder(kLedgerFolder));
+}
+
+// Synced one by one, the last first: a crash that kept the removal of one and not of a later one
+// would leave a hole in the numbers, which is refused.
+Status LedgerWriter::remove_last_segment(uint32_t number) {
+  ACCOUNT_RETURN_IF_ERROR(files_.remove(segment_path(number)));
   return files_.sync_directory(in_folder(kLedgerFolder));
 }
 
@@ -380,7 +386,7 @@ Status LedgerWriter::reopen() {
   uint32_t last = acknowledged_.segment;
   while (files_.exists(segment_path(last + 1))) ++last;
   for (; last > acknowledged_.segment; --last) {
-    ACCOUNT_RETURN_IF_ERROR(files_.remove(segment_path(last)));
+    ACCOUNT_RETURN_IF_ERROR(remove_last_segment(last));
   }
   ACCOUNT_RETURN_IF_ERROR(
       files_.truncate(segment_path(acknowledged_.segment), acknowledged_.segment_bytes));

@@ -1,0 +1,2 @@
+// nccl.h includes this for device code only; see cuda_runtime.h beside it.
+#pragma once
