@@ -9,6 +9,10 @@ TORCH_VERSION ?= 2.13.0
 WERROR ?= OFF
 # `make lint LINT=--no-tidy` leaves clang-tidy out, LINT=--changed-only looks at changes only.
 LINT ?=
+# What `make soak` runs: crash states, kills, and the seed of both.
+SOAK_STATES ?= 100000000
+SOAK_KILLS ?= 10000
+SOAK_SEED ?= 1
 # Optimizer steps of the demo's fine-tune.
 DEMO_STEPS ?= 16
 
@@ -27,7 +31,7 @@ SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmark
 	-type f -not -path 'tests/*.py' -not -name '*.md')
 endif
 
-.PHONY: help deps build demo test bench lint clean system system-demo
+.PHONY: help deps build demo test soak bench lint clean system system-demo
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -35,6 +39,7 @@ help:
 	@echo 'make demo    fine-tune a real model on two ranks, count it, sign it, judge it, verify it'
 	@echo 'make test    all tests, C++ and Python'
 	@echo 'make build   the library, the account command and the Python package, into $(VENV)'
+	@echo 'make soak    hours of crashes and kills: $(SOAK_STATES) crash states, $(SOAK_KILLS) SIGKILLs'
 	@echo 'make bench   what counting costs, beside other counters'
 	@echo 'make lint    formatting, clang-tidy, mypy, ruff'
 	@echo 'make deps    only what building and testing need'
@@ -102,6 +107,14 @@ demo: $(INSTALLED) $(VENV)/.demo
 
 test: $(INSTALLED) $(VENV)/.test
 	@$(BIN)/python tests/run_all.py --build $(BUILD)
+
+# Hours of what `make test` does for a minute: crashes of the disk, SIGKILLs of whole jobs. Another
+# seed is another walk.
+soak: $(INSTALLED)
+	@ACCOUNT_CRASH_STATES=$(SOAK_STATES) ACCOUNT_CRASH_SEED=$(SOAK_SEED) \
+		$(BUILD)/tests/unit/ledger/test_ledger_crash_states
+	@ACCOUNT_KILLS=$(SOAK_KILLS) ACCOUNT_KILLS_SEED=$(SOAK_SEED) \
+		$(BUILD)/tests/e2e/cpp/e2e_many_kills
 
 bench: $(INSTALLED)
 	@$(BUILD)/benchmarks/bench_op
