@@ -28,7 +28,10 @@ Status Replay::take(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json line, Json::parse(bytes, kLineCapBytes));
   if (line.kind() != Json::Kind::object) return wrong("the line is no JSON object");
   ACCOUNT_ASSIGN_OR_RETURN(const std::string type, line.get_string("type"));
-  ACCOUNT_ASSIGN_OR_RETURN(time_unix_ns_, get_time(line, "time_unix_ns"));
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t time, get_time(line, "time_unix_ns"));
+  // One of the two was changed, and only the next seal knows which.
+  if (time < time_unix_ns_) return tree_differs("its time is before that of the line before");
+  time_unix_ns_ = time;
   if (sessions_ == 0 && type != "open") return wrong("the first line opens no ledger");
   if (closed_ && type != "open") return wrong("a line follows the closing one");
   ACCOUNT_RETURN_IF_ERROR(take_typed(type, line));

@@ -49,6 +49,7 @@ class Replay {
   const std::optional<sign::PublicKey>& key() const { return key_; }  // of the open session
   int64_t sessions() const { return sessions_; }
   bool closed() const { return closed_; }
+  int64_t last_unix_ns() const { return time_unix_ns_; }
   const std::map<int, Tracked>& incarnations() const { return incarnations_; }
   const std::vector<std::string>& key_ids() const { return key_ids_; }
   const std::vector<std::string>& remarks() const { return remarks_; }

@@ -38,6 +38,7 @@ struct Acknowledged {
   uint64_t segment_bytes = 0;
   std::map<std::string, int> incarnations;  // by id
   std::set<std::string> transcripts;
+  int64_t unix_ns = 0;  // of the last line
   bool closed = false;
 };
 
@@ -69,7 +70,13 @@ class LedgerWriter final : public Writer {
   const std::string& node_folder() const override { return folder_; }
 
  private:
-  int64_t now() const { return clock_.unix_ns(); }
+  // One time for all lines of a batch, and never before that of the lines that are there: a clock
+  // that goes back stands still here.
+  int64_t now() {
+    if (batch_unix_ns_ == 0) batch_unix_ns_ = std::max(clock_.unix_ns(), acknowledged_.unix_ns);
+    return batch_unix_ns_;
+  }
+  void note_clock();
   std::string in_folder(std::string_view name) const { return join_path(folder_, name); }
   std::string segment_path(uint32_t number) const {
     return join_path(in_folder(kLedgerFolder), segment_name(number));
@@ -84,7 +91,7 @@ class LedgerWriter final : public Writer {
 
   void queue(std::vector<std::string>& where, const Json& line);
   void forget_batch();
-  std::vector<std::string> batch_lines(SealReason reason, sign::MerkleTree tree) const;
+  std::vector<std::string> batch_lines(SealReason reason, sign::MerkleTree tree);
   Status write_transcripts();
   Status commit(const std::vector<std::string>& lines);
   Status append(std::string& chunk, Acknowledged& next);
@@ -100,6 +107,8 @@ class LedgerWriter final : public Writer {
   Acknowledged acknowledged_;
   Batch batch_;
   std::map<std::string, int> incarnations_;  // acknowledged ones and those of the batch
+  int64_t batch_unix_ns_ = 0;                // 0: the batch has no line yet
+  bool clock_noted_ = false;
   bool broken_ = false;
 };
 
@@ -159,6 +168,7 @@ Status LedgerWriter::claim_run_file() {
 Status LedgerWriter::take_up(const NodeRead& read) {
   acknowledged_.tree = read.replay->tree();
   acknowledged_.note = read.note;
+  acknowledged_.unix_ns = read.replay->last_unix_ns();
   acknowledged_.segment = std::max(read.last_segment, 1u);
   acknowledged_.segment_bytes = read.end_offset;
   for (const auto& [number, tracked] : read.replay->incarnations()) {
@@ -277,6 +287,7 @@ void LedgerWriter::queue(std::vector<std::string>& where, const Json& line) {
 
 void LedgerWriter::forget_batch() {
   batch_ = Batch();
+  batch_unix_ns_ = 0;
   incarnations_ = acknowledged_.incarnations;
 }
 
@@ -288,6 +299,7 @@ Status LedgerWriter::seal(SealReason reason) {
     return Status(Code::invalid_argument, "the ledger is closed; only a new session can go on");
   }
   const bool closes = batch_.closes;
+  note_clock();
   Status written = write_transcripts();
   if (written.ok()) written = commit(batch_lines(reason, acknowledged_.tree));
   if (!written.ok()) {
@@ -303,9 +315,19 @@ Status LedgerWriter::seal(SealReason reason) {
   return Status();
 }
 
+void LedgerWriter::note_clock() {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const int64_t behind = acknowledged_.unix_ns - clock_.unix_ns();
+  if (clock_noted_ || behind < kSecond) return;
+  clock_noted_ = true;
+  event("note", Json::object({{"kind", "clock_went_back"},
+                              {"seconds", behind / kSecond},
+                              {"detail", "times stand still until the clock has caught up"}}));
+}
+
 // The seal line stands between what it refers to and what ends it. Each seal line carries the root
 // of all lines before it, so that a later change can be placed between two seals.
-std::vector<std::string> LedgerWriter::batch_lines(SealReason reason, sign::MerkleTree tree) const {
+std::vector<std::string> LedgerWriter::batch_lines(SealReason reason, sign::MerkleTree tree) {
   std::vector<std::string> lines = batch_.before;
   for (const std::string& line : lines) tree.append(line);
   for (size_t next = 0; next < batch_.counters.size() || next == 0;) {
@@ -353,7 +375,9 @@ Status LedgerWriter::commit(const std::vector<std::string>& lines) {
           {origin_of(options_.run_id, options_.node), next.tree.size(), next.tree.root()}, key_));
   ACCOUNT_RETURN_IF_ERROR(
       files_.write_atomically(in_folder(kCheckpointFile), next.note, kFileMode));
+  next.unix_ns = now();
   acknowledged_ = std::move(next);
+  batch_unix_ns_ = 0;
   return Status();
 }
 

@@ -121,6 +121,7 @@ class Node:
         self.leaves: list[bytes] = []
         self.key: VerifyKey | None = None
         self.session = 0
+        self.time = 0
         self.closed = False
         self.last: dict[int, tuple[int, dict[str, tuple[int, ...]]]] = {}
         self.bound = 0
@@ -143,7 +144,8 @@ class Node:
     def take(self, text: bytes) -> None:
         line = strict(text)
         kind = line["type"]
-        count(line["time_unix_ns"])
+        need(count(line["time_unix_ns"]) >= self.time, "the time fell")
+        self.time = count(line["time_unix_ns"])
         need(kind == "open" or (self.session > 0 and not self.closed), "no session is open")
         handler = getattr(self, f"take_{kind}", None)
         need(handler is not None, f"unknown type {kind}")

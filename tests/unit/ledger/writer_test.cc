@@ -268,5 +268,28 @@ TEST_F(WriterTest, KeepsOneTranscriptForAStep) {
   EXPECT_EQ(report.nodes[0].transcripts, 1u);
 }
 
+TEST(WriterClockTest, AClockThatGoesBackStandsStillAndIsNoted) {
+  TempDir dir;
+  FakeClock clock;
+  const int64_t began = clock.unix_ns();
+  {
+    auto writer = Writer::open(FileSystem::real(), clock, options_for(dir / "run-1"));
+    ASSERT_THAT(writer, IsOk());
+    clock.set_unix_ns(began - 3'600'000'000'000);  // an hour
+    ASSERT_THAT((*writer)->seal(SealReason::time), IsOk());
+    ASSERT_THAT((*writer)->seal(SealReason::time), IsOk());
+  }
+  clock.set_unix_ns(began - 7'200'000'000'000);  // and the next keeper is on another clock
+  auto next = Writer::open(FileSystem::real(), clock, options_for(dir / "run-1"));
+  ASSERT_THAT(next, IsOk());
+  clock.set_unix_ns(began + 5);
+  ASSERT_THAT((*next)->seal(SealReason::time), IsOk());
+  const Report report = verified(dir / "run-1");
+  EXPECT_TRUE(report.ok()) << describe(report);
+  ASSERT_EQ(report.nodes[0].events.size(), 1u);
+  EXPECT_EQ(report.nodes[0].events[0].get_string("kind").value(), "clock_went_back");
+  EXPECT_EQ(report.nodes[0].events[0].get_integer("seconds").value(), 3600);
+}
+
 }  // namespace
 }  // namespace account::ledger
