@@ -20,6 +20,9 @@ void add_host_options(const Verb& verb, HostWords& words) {
       "--authority", words.authority,
       "PATH[#SHA-256 of its first root] of a directory whose stop orders are obeyed; several "
       "with commas (ACCOUNT_AUTHORITY)");
+  verb.takes("--exchange", words.exchange,
+             "Folder that all nodes share, for live totals and stops of a job without a c10d store "
+             "(ACCOUNT_EXCHANGE)");
   verb.takes("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
   verb.flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
 }
@@ -31,12 +34,16 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.model = words.model;
   options.policies = words.policies;
   options.authority = words.authority;
-  ACCOUNT_ASSIGN_OR_RETURN(Settings settings, make_settings(options, [&](const char* name) {
-                             if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
-                               return std::optional<std::string>(words.node);
-                             }
-                             return environment(name);
-                           }));
+  ACCOUNT_ASSIGN_OR_RETURN(
+      Settings settings, make_settings(options, [&](const char* name) {
+        if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
+          return std::optional<std::string>(words.node);
+        }
+        if (std::string_view(name) == "ACCOUNT_EXCHANGE" && !words.exchange.empty()) {
+          return std::optional<std::string>(words.exchange);
+        }
+        return environment(name);
+      }));
   settings.quiet = settings.quiet || words.quiet;
   return settings;
 }
@@ -48,6 +55,7 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.model = settings.model;
   options.policies = settings.policies;
   options.quiet = settings.quiet;
+  options.exchange_folder = settings.exchange;
   options.authorities = split_list(settings.authority);
   options.job.scheduler_id = environment("SLURM_JOB_ID").value_or("");
   options.job.scheduler_name = environment("SLURM_JOB_NAME").value_or("");

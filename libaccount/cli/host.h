@@ -14,7 +14,7 @@ namespace account::cli {
 
 // The options that both verbs take.
 struct HostWords {
-  std::string dir, run, model, node, authority;
+  std::string dir, run, model, node, authority, exchange;
   std::vector<std::string> policies;
   bool quiet = false;
 };

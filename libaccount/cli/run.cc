@@ -64,6 +64,7 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_MODEL", settings.model);
   set("ACCOUNT_POLICIES", joined(settings.policies));
   set("ACCOUNT_AUTHORITY", settings.authority);
+  set("ACCOUNT_EXCHANGE", settings.exchange);
   set("ACCOUNT_BIN", absolute_path("/proc/self/exe"));
   if (settings.quiet) set("ACCOUNT_QUIET", "1");
 }

@@ -80,7 +80,12 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   ACCOUNT_RETURN_IF_ERROR(keeper->open_ledger());
   ACCOUNT_RETURN_IF_ERROR(keeper->open_authorities());
   Exchange* exchange = surroundings.exchange;
-  if (exchange == nullptr) {
+  if (exchange == nullptr && !options.exchange_folder.empty()) {
+    keeper->directory_ =
+        std::make_unique<DirectoryExchange>(join_path(options.exchange_folder, options.place.run),
+                                            surroundings.files, surroundings.clock);
+    exchange = keeper->directory_.get();
+  } else if (exchange == nullptr) {
     keeper->mailbox_ = std::make_unique<MailboxExchange>(surroundings.clock);
     exchange = keeper->mailbox_.get();
   }

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/exchange.h"
 #include "base/files.h"
+#include "keeper/directory_exchange.h"
 #include "keeper/job_totals.h"
 #include "keeper/judge.h"
 #include "keeper/live_status.h"
@@ -45,6 +46,7 @@ struct KeeperOptions {
   bool quiet = false;
   std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
   order::Traits job;                     // what is known of it besides place and model
+  std::string exchange_folder;           // shared with the other nodes; empty: the job's store
   int64_t seal_ns = 0;  // pause between seals; 0: a minute in the first hour, then ten
   // Hosted: the host says when the job is over (host_ended). Else the keeper is over once its last
   // rank is, or when none came.
@@ -55,8 +57,9 @@ struct KeeperOptions {
 struct Surroundings {
   FileSystem& files;
   const Clock& clock;
-  Say say;                       // one line at a time, without '\n'
-  Exchange* exchange = nullptr;  // nullptr: through the ranks' mailboxes
+  Say say;  // one line at a time, without '\n'
+  // nullptr: through the exchange folder, or else the ranks' mailboxes.
+  Exchange* exchange = nullptr;
 };
 
 class Keeper {
@@ -171,6 +174,7 @@ class Keeper {
   std::deque<Sample> samples_;
   LiveStatus status_;
   std::unique_ptr<MailboxExchange> mailbox_;
+  std::unique_ptr<DirectoryExchange> directory_;
   std::unique_ptr<JobTotals> totals_;
   std::unique_ptr<Stop> stop_;  // none without an authority
 };

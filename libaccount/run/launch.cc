@@ -103,6 +103,7 @@ Status launch_keeper(const Settings& settings) {
   if (!settings.authority.empty()) {
     words.insert(words.end(), {"--authority", settings.authority});
   }
+  if (!settings.exchange.empty()) words.insert(words.end(), {"--exchange", settings.exchange});
   if (settings.quiet) words.emplace_back("--quiet");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/random.h"
@@ -176,6 +177,9 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   settings.policies = options.policies;
   if (settings.policies.empty()) {
     settings.policies = split_list(environment("ACCOUNT_POLICIES").value_or(""));
+  }
+  if (const auto folder = environment("ACCOUNT_EXCHANGE")) {
+    settings.exchange = absolute_path(*folder);
   }
   settings.binary = environment("ACCOUNT_BIN").value_or("");
   settings.node_name = environment("ACCOUNT_NODE").value_or("");

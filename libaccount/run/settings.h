@@ -26,7 +26,8 @@ struct Settings {
   std::string node_name;  // as given; empty: this machine
   std::string model, framework, authority;
   std::vector<std::string> policies;
-  std::string binary;  // ACCOUNT_BIN, or empty
+  std::string exchange;  // ACCOUNT_EXCHANGE: a folder that all nodes share; absolute, or empty
+  std::string binary;    // ACCOUNT_BIN, or empty
   tally::Identity identity;
 };
 
