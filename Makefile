@@ -21,7 +21,8 @@ BUILD := build/release
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(VENV)/constraints.txt $(BIN)/pip
 INSTALLED := $(BUILD)/.installed
-FLAGS := WERROR=$(WERROR)
+# Which optional parts are there to be built: a change of that builds anew.
+FLAGS = WERROR=$(WERROR) NCCL=$(wildcard $(VENV)/.nccl)
 
 # What the C++ and the Python package are built from; a file that was deleted drops out.
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard -- CMakeLists.txt cmake libaccount \
@@ -67,6 +68,13 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.build
 	@$(PIP) install -q -r requirements/test.txt
 	@touch $@
 
+# A download of 350 MB for one header and the library that a test asks for its version: only `make
+# test` wants it, and before the build, which looks for the header.
+$(VENV)/.nccl: requirements/nccl.txt $(VENV)/.build
+	@echo 'Installing NCCL into $(VENV)'
+	@$(PIP) install -q --no-deps -r requirements/nccl.txt
+	@touch $@
+
 $(VENV)/.demo: requirements/demo.txt requirements/demo-no-deps.txt $(VENV)/.build | system-demo
 	@echo 'Installing what the demo needs into $(VENV)'
 	@$(PIP) install -q -r requirements/demo.txt
@@ -77,7 +85,7 @@ $(VENV)/.lint: requirements/lint.txt $(VENV)/.build
 	@$(PIP) install -q --ignore-installed -r requirements/lint.txt
 	@touch $@
 
-deps: $(VENV)/.build $(VENV)/.test
+deps: $(VENV)/.build $(VENV)/.test $(VENV)/.nccl
 
 # --- Building -------------------------------------------------------------------------------------
 
@@ -105,7 +113,8 @@ build: $(INSTALLED)
 demo: $(INSTALLED) $(VENV)/.demo
 	@$(BIN)/python examples/fine_tune/demo.py --out build/demo --steps $(DEMO_STEPS)
 
-test: $(INSTALLED) $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.nccl
+	@$(MAKE) --no-print-directory build
 	@$(BIN)/python tests/run_all.py --build $(BUILD)
 
 # Hours of what `make test` does for a minute: crashes of the disk, SIGKILLs of whole jobs. Another

@@ -2,7 +2,8 @@
 #
 #   runtime       libaccount.so and the account command
 #   development   headers and the CMake package
-#   torch         account::torch: its library, header and export set; found only when asked for
+#   torch, nccl   account::torch and account::nccl: library, header and export set of each; found only
+#                 when asked for
 #
 # A wheel holds `python` (bindings/python) and all of these but `runtime`, so that the installed Python
 # package is at once a prefix for find_package(account).
@@ -39,12 +40,17 @@ install(FILES
 install(EXPORT accountTargets NAMESPACE account::
   DESTINATION ${account_package_dir} COMPONENT development)
 
-if(TARGET account_torch)
-  set_property(TARGET account_torch PROPERTY INSTALL_RPATH "$ORIGIN")
-  install(TARGETS account_torch EXPORT accountTorchTargets
-    LIBRARY DESTINATION ${account_library_dir} COMPONENT torch)
-  install(FILES ${PROJECT_SOURCE_DIR}/libaccount/include/account/torch.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/account COMPONENT torch)
-  install(EXPORT accountTorchTargets NAMESPACE account::
-    DESTINATION ${account_package_dir} COMPONENT torch)
-endif()
+function(account_install_part part word)
+  if(NOT TARGET account_${part})
+    return()
+  endif()
+  set_property(TARGET account_${part} PROPERTY INSTALL_RPATH "$ORIGIN")
+  install(TARGETS account_${part} EXPORT account${word}Targets
+    LIBRARY DESTINATION ${account_library_dir} COMPONENT ${part})
+  install(FILES ${PROJECT_SOURCE_DIR}/libaccount/include/account/${part}.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/account COMPONENT ${part})
+  install(EXPORT account${word}Targets NAMESPACE account::
+    DESTINATION ${account_package_dir} COMPONENT ${part})
+endfunction()
+account_install_part(torch Torch)
+account_install_part(nccl Nccl)

@@ -33,6 +33,11 @@ class ACCOUNT_API Exchange {
   virtual Result<std::vector<std::optional<std::string>>> collect(
       std::string_view key, const std::vector<std::string>& members,
       int64_t deadline_monotonic_ns) = 0;
+
+  // For a road that is a collective of the ranks: after each step edge that the rank has passed,
+  // the training thread calls on_edge(), where wants_edges() says so. It must not wait.
+  virtual bool wants_edges() const { return false; }
+  virtual void on_edge() noexcept {}
 };
 
 }  // namespace account

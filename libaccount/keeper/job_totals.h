@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "account/export.h"
 #include "account/keys.h"
 #include "account/op_count.h"
 #include "base/clock.h"
@@ -48,8 +49,8 @@ struct NodeTotal {
   std::optional<NodeStop> stop;
 };
 
-std::string to_blob(const NodeTotal& total);
-Result<NodeTotal> parse_total(std::string_view blob);
+ACCOUNT_API std::string to_blob(const NodeTotal& total);
+ACCOUNT_API Result<NodeTotal> parse_total(std::string_view blob);
 
 class JobTotals {
  public:

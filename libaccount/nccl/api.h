@@ -1,6 +1,6 @@
-// What the road needs of NCCL and of the CUDA driver: an interface, so that the road runs in tests on
-// machines that have neither (tests/support/fake_nccl.h). Handles are opaque; a stream is one of the
-// job's. Must not know what is gathered.
+// What the road needs of NCCL and of the CUDA driver: an interface, so that the road runs in tests
+// on machines that have neither (tests/support/fake_nccl.h). Handles are opaque; a stream is one of
+// the job's. Must not know what is gathered.
 #pragma once
 
 #include <cstddef>

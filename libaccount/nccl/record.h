@@ -1,5 +1,5 @@
-// The record that each rank gathers: 128 bytes, little endian, libaccount/doc/nccl_record_format.md.
-// Must not know NCCL.
+// The record that each rank gathers: 128 bytes, little endian,
+// libaccount/doc/nccl_record_format.md. Must not know NCCL.
 #pragma once
 
 #include <array>

@@ -3,8 +3,12 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -71,6 +75,15 @@ struct Run::State {
   std::vector<Uncounted> uncounted_before;
   bool finished = false;
   Status finish_status;
+  std::mutex roads_mutex;
+  std::vector<std::shared_ptr<Exchange>> roads;  // all there were: a step may be in an earlier one
+  std::atomic<Exchange*> edge_road = nullptr;    // the one that takes part in edges
+
+  void pass_edge_on() const noexcept {
+    Exchange* road = edge_road.load(std::memory_order_acquire);
+    if (road != nullptr) [[unlikely]]
+      road->on_edge();
+  }
 };
 
 Run::Run(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -120,12 +133,16 @@ Result<Run> Run::start(const RunOptions& options) {
 bool Run::close_step() {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return true;
   count::on_step_closed(tally::close_step());
-  return halt::pass_edge(state_->page->layout());
+  if (!halt::pass_edge(state_->page->layout())) return false;
+  state_->pass_edge_on();
+  return true;
 }
 
 Status Run::obey() {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
-  return halt::obey(state_->page->layout(), Clock::real());
+  Status obeyed = halt::obey(state_->page->layout(), Clock::real());
+  if (obeyed.ok()) state_->pass_edge_on();
+  return obeyed;
 }
 
 Status Run::step() {
@@ -196,11 +213,26 @@ const std::string& Run::authority() const {
   return counting() ? state_->settings.authority : kNobody;
 }
 
+int Run::rank() const { return state_ == nullptr ? -1 : state_->settings.identity.rank; }
+
+int Run::world_size() const {
+  return state_ == nullptr ? -1 : state_->settings.identity.world_size;
+}
+
+const std::string& Run::node() const {
+  static const std::string kNone;
+  return state_ == nullptr ? kNone : state_->settings.place.node;
+}
+
 bool Run::counting() const { return state_ != nullptr && state_->page != nullptr; }
 
 void Run::set_exchange(std::shared_ptr<Exchange> exchange) {
   if (state_ != nullptr && state_->attendant != nullptr && getpid() == state_->owner) {
-    state_->attendant->set_exchange(std::move(exchange));
+    const std::lock_guard lock(state_->roads_mutex);
+    state_->attendant->set_exchange(exchange);
+    const bool takes_edges = exchange != nullptr && exchange->wants_edges();
+    state_->edge_road.store(takes_edges ? exchange.get() : nullptr, std::memory_order_release);
+    if (exchange != nullptr) state_->roads.push_back(std::move(exchange));
   }
 }
 

@@ -73,6 +73,10 @@ class ACCOUNT_API Run {
   const std::string& directory() const;  // <dir>/<run id>
   bool counting() const;                 // false under ACCOUNT=off
   const std::string& authority() const;  // whose orders are obeyed; empty: nobody's
+  // Who this process is in the job, as its launcher said.
+  int rank() const;
+  int world_size() const;
+  const std::string& node() const;  // 8 hex digits, as in the name of its ledger's folder
 
   // The road between nodes; account::torch sets the job's c10d store. Replaces an earlier one.
   void set_exchange(std::shared_ptr<Exchange> exchange);
