@@ -15,7 +15,8 @@ constexpr auto kRoundPause = std::chrono::milliseconds(2000);
 constexpr auto kHurriedPause = std::chrono::milliseconds(100);
 constexpr int64_t kFormat = 1;
 
-// A round asks at most this often: a world of silent ranks must not keep the courier busy.
+// A round asks at most this often: a world of silent ranks must not keep the courier busy. The next
+// round goes on where it ended, so that a world of any size is walked through.
 constexpr int kQuestionsPerRound = 256;
 
 Result<Operations> parse_operations(const Json& rows) {
@@ -159,14 +160,20 @@ void JobTotals::round() {
   if (own.ranks.empty() || static_cast<int>(own.ranks.size()) >= own.world_size) return;
   const bool posted =
       exchange_.post("total/" + std::to_string(own.ranks.front()), to_blob(own)).ok();
-  std::set<int> covered(own.ranks.begin(), own.ranks.end());
+  if (next_rank_ == 0 || next_rank_ >= own.world_size || own.world_size != walk_world_) {
+    next_rank_ = 0;  // a new walk
+    walk_world_ = own.world_size;
+    covered_.clear();
+    walk_silent_.clear();
+  }
+  covered_.insert(own.ranks.begin(), own.ranks.end());
   std::map<std::string, NodeTotal> heard;
-  std::vector<int> silent;
   int questions = 0;
-  for (int rank = 0; posted && rank < own.world_size && questions < kQuestionsPerRound; ++rank) {
-    if (covered.contains(rank)) continue;
+  for (; posted && next_rank_ < own.world_size && questions < kQuestionsPerRound; ++next_rank_) {
+    if (covered_.contains(next_rank_)) continue;
     ++questions;
-    const auto blobs = exchange_.collect("total", {std::to_string(rank)}, clock_.monotonic_ns());
+    const auto blobs =
+        exchange_.collect("total", {std::to_string(next_rank_)}, clock_.monotonic_ns());
     if (!blobs.ok()) break;  // the road is blocked: what was heard before stays
     std::optional<NodeTotal> total;
     if (blobs->size() == 1 && blobs->front().has_value()) {
@@ -176,17 +183,17 @@ void JobTotals::round() {
     // A blob of an earlier, smaller or larger world says nothing about who holds a rank now.
     const bool fits =
         total && total->node != own.node && total->world_size == own.world_size &&
-        std::find(total->ranks.begin(), total->ranks.end(), rank) != total->ranks.end();
+        std::find(total->ranks.begin(), total->ranks.end(), next_rank_) != total->ranks.end();
     if (!fits) {
-      silent.push_back(rank);
+      walk_silent_.push_back(next_rank_);
       continue;
     }
-    covered.insert(total->ranks.begin(), total->ranks.end());
+    covered_.insert(total->ranks.begin(), total->ranks.end());
     heard[total->node] = std::move(*total);
   }
   const std::lock_guard lock(mutex_);
   for (auto& [node, total] : heard) others_[node] = std::move(total);
-  silent_ = std::move(silent);
+  if (next_rank_ >= own.world_size || !posted) silent_ = walk_silent_;
   reached_ = posted;
 }
 

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -69,7 +70,7 @@ class JobTotals {
 
   struct View {
     std::vector<NodeTotal> others;  // the last that each other node said
-    std::vector<int> silent_ranks;  // of the world, covered by nobody in the last round
+    std::vector<int> silent_ranks;  // of the world, covered by nobody in the last walk
     bool reached = false;           // the last round could post
   };
   View view() const;
@@ -88,6 +89,11 @@ class JobTotals {
   std::vector<int> silent_;
   bool reached_ = false;
   std::thread thread_;
+
+  // Of the walk over the world, which may take several rounds; the thread's.
+  int next_rank_ = 0, walk_world_ = 0;
+  std::set<int> covered_;
+  std::vector<int> walk_silent_;
 };
 
 }  // namespace account::keeper

@@ -203,6 +203,31 @@ Json seal_line(SealReason reason, const sign::Digest& root, std::vector<Json> co
                        {"counters", Json::array(std::move(counters))}});
 }
 
+namespace {
+
+// {"incarnation": 5, "same": 3}: all else is as in the entry of incarnation 3, earlier in this
+// line.
+Result<CounterEntry> decode_same(const Json& item, const std::vector<CounterEntry>& before) {
+  ACCOUNT_RETURN_IF_ERROR(item.only_members({"incarnation", "same"}));
+  ACCOUNT_ASSIGN_OR_RETURN(const int64_t same, item.get_integer("same"));
+  const auto found = std::find_if(before.begin(), before.end(), [&](const CounterEntry& entry) {
+    return entry.incarnation == same;
+  });
+  if (found == before.end()) {
+    return Status(Code::corrupt,
+                  fmt::format("an entry is to be the same as that of {}, which has none", same));
+  }
+  CounterEntry entry = *found;
+  ACCOUNT_ASSIGN_OR_RETURN(entry.incarnation, get_small(item, "incarnation", 1));
+  return entry;
+}
+
+}  // namespace
+
+Json same_entry(int incarnation, int same) {
+  return Json::object({{"incarnation", incarnation}, {"same", same}});
+}
+
 Result<SealLine> decode_seal(const Json& json) {
   ACCOUNT_RETURN_IF_ERROR(
       json.only_members({"type", "time_unix_ns", "reason", "root", "counters"}));
@@ -215,7 +240,9 @@ Result<SealLine> decode_seal(const Json& json) {
   ACCOUNT_ASSIGN_OR_RETURN(line.root, sign::digest_from_hex(root));
   ACCOUNT_ASSIGN_OR_RETURN(const Json* counters, json.get_array("counters"));
   for (const Json& item : counters->items()) {
-    ACCOUNT_ASSIGN_OR_RETURN(CounterEntry entry, decode_counters(item));
+    ACCOUNT_ASSIGN_OR_RETURN(CounterEntry entry, item.find("same") == nullptr
+                                                     ? decode_counters(item)
+                                                     : decode_same(item, line.counters));
     line.counters.push_back(std::move(entry));
   }
   return line;

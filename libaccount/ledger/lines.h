@@ -56,6 +56,8 @@ std::string_view name(SealReason reason);
 Json encode(const OpenLine& line, int64_t unix_ns);
 Json encode(int number, const IncarnationLine& line, int64_t unix_ns);
 Json encode(const CounterLine& line);  // one entry of a seal line
+// An entry that is, but for its incarnation, the one of `same` before it in the same line.
+Json same_entry(int incarnation, int same);
 Json seal_line(SealReason reason, const sign::Digest& root, std::vector<Json> counters,
                int64_t unix_ns);
 Json encode(const TranscriptLine& line, int64_t unix_ns);

@@ -23,9 +23,9 @@ constexpr size_t kEntriesCapBytes = kLineCapBytes / 2;
 
 // What seal() writes: lines in the order in which a reader needs them.
 struct Batch {
-  std::vector<std::string> before;  // incarnations, transcripts, gaps, events
-  std::vector<Json> counters;
-  std::vector<std::string> after;  // ended, closed
+  std::vector<std::string> before;             // incarnations, transcripts, gaps, events
+  std::vector<std::pair<int, Json>> counters;  // incarnation, entry
+  std::vector<std::string> after;              // ended, closed
   bool closes = false;
   std::map<std::string, std::string> transcripts;  // file name, bytes
 };
@@ -241,7 +241,7 @@ void LedgerWriter::counters(const CounterLine& line) {
                       {"incarnation", line.incarnation},
                       {"detail", "the names of its ops are no UTF-8, or too many for a line"}}));
   }
-  batch_.counters.push_back(std::move(entry));
+  batch_.counters.emplace_back(line.incarnation, std::move(entry));
 }
 
 void LedgerWriter::transcript(int incarnation, uint64_t step, uint64_t not_kept,
@@ -332,11 +332,19 @@ std::vector<std::string> LedgerWriter::batch_lines(SealReason reason, sign::Merk
   for (const std::string& line : lines) tree.append(line);
   for (size_t next = 0; next < batch_.counters.size() || next == 0;) {
     std::vector<Json> fitting;
+    std::map<std::string, int> known;  // what an entry says, and the first incarnation with it
     size_t bytes = 0;
     for (; next < batch_.counters.size(); ++next) {
-      bytes += batch_.counters[next].dump().size();
+      const int number = batch_.counters[next].first;
+      Json entry = batch_.counters[next].second;
+      // Its own number goes first, and is all that tells equal entries apart.
+      const std::string said =
+          entry.dump().substr(fmt::format("{{\"incarnation\":{}", number).size());
+      const auto [first, is_new] = known.emplace(said, number);
+      if (!is_new) entry = same_entry(number, first->second);
+      bytes += entry.dump().size();
       if (bytes > kEntriesCapBytes && !fitting.empty()) break;
-      fitting.push_back(batch_.counters[next]);
+      fitting.push_back(std::move(entry));
     }
     lines.push_back(seal_line(reason, tree.root(), std::move(fitting), now()).dump());
     tree.append(lines.back());

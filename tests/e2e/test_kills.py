@@ -28,6 +28,11 @@ def counted_between_begun_and_completed(account: harness.Account, run: pathlib.P
     return report
 
 
+def started(pid: int) -> int:
+    """When a process that lives began, in clock ticks."""
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+
+
 def ranks_at_work(own: pathlib.Path, ranks: int, products: int = 50, size: int = 64):
     """The own counts of the latest process of each rank, once each has done some products."""
     def condition():
@@ -47,6 +52,23 @@ def test_a_killed_rank_that_torchrun_restarts_is_counted_whole(account, own, tmp
     assert len(harness.own_counts(own)) == 4  # two ranks, started twice
     report = counted_between_begun_and_completed(account, tmp_path / "account/r", own)
     assert report["ranks"] == 2
+
+
+def test_five_kills_of_a_torchrun_job_cost_at_most_the_calls_in_flight(account, own, tmp_path):
+    command = account.run_command("--run", "r", command=harness.torchrun(
+        "--standalone", "--nproc-per-node", 2, "--max-restarts", 5, KNOWN_OPS,
+        "--own", own, "--steps", 100, "--pause", 0.05))
+    with harness.Job(command, tmp_path / "log") as job:
+        for start in range(1, 6):
+            # torchrun ends the other rank as well and starts both anew.
+            harness.wait_until(f"both ranks of start {start}",
+                               lambda due=2 * start: len(harness.own_counts(own)) == due)
+            newest = max(ranks_at_work(own, 2), key=lambda rank: started(rank.pid))
+            harness.kill(newest.pid)
+        job.wait()
+    assert len(harness.own_counts(own)) == 12  # two ranks, started six times
+    report = counted_between_begun_and_completed(account, tmp_path / "account/r", own)
+    assert (report["ranks"], len(report["problems"])) == (2, 0)
 
 
 def test_all_ranks_killed_and_started_again_are_counted_whole(account, own, tmp_path):

@@ -174,7 +174,14 @@ class Node:
 
     def take_seal(self, line: dict[str, object]) -> None:
         need(line["root"] == head(self.leaves).hex(), "lines before a seal were changed")
-        for entry in line["counters"]:
+        said: dict[int, dict[str, object]] = {}
+        for written in line["counters"]:
+            entry = written
+            if "same" in written:
+                need(set(written) == {"incarnation", "same"}, "more than the same")
+                need(written["same"] in said, "the same as nothing before it")
+                entry = said[written["same"]] | {"incarnation": written["incarnation"]}
+            said[entry["incarnation"]] = entry
             steps, old = self.last[entry["incarnation"]]
             new = table(entry)
             need(entry["steps_closed"] >= steps, "steps fell")

@@ -143,6 +143,22 @@ TEST_F(JobTotalsTest, ANodeThatHoldsTheWholeWorldAsksNobody) {
   EXPECT_THAT(board_.blobs, IsEmpty());
 }
 
+TEST_F(JobTotalsTest, AWorldOfMoreNodesThanARoundAsksIsWalkedThroughInSeveral) {
+  constexpr int kNodes = 600, kRanks = 8;
+  for (int i = 1; i < kNodes; ++i) {
+    std::vector<int> ranks;
+    for (int rank = 0; rank < kRanks; ++rank) ranks.push_back(i * kRanks + rank);
+    if (i == 300) continue;  // one is silent
+    board_.blobs["total/" + std::to_string(ranks.front())] =
+        to_blob(node(std::to_string(10'000'000 + i), ranks, kNodes * kRanks, 1));
+  }
+  JobTotals a(board_, clock_);
+  a.set_own(node("0000000a", {0, 1, 2, 3, 4, 5, 6, 7}, kNodes * kRanks, 10));
+  for (int round = 0; round < 3; ++round) a.round();
+  EXPECT_EQ(a.view().others.size(), 598u);
+  EXPECT_THAT(a.view().silent_ranks, ElementsAre(2400, 2401, 2402, 2403, 2404, 2405, 2406, 2407));
+}
+
 TEST_F(JobTotalsTest, ALargeSilentWorldCostsABoundedNumberOfQuestions) {
   JobTotals a(board_, clock_);
   a.set_own(node("0000000a", {0}, 100'000, 10));

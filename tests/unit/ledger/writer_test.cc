@@ -203,6 +203,24 @@ TEST_F(WriterTest, RefusesASegmentThatIsMissingInBetween) {
   EXPECT_EQ(report.problems[0].place, "node-1f00ba5e/ledger/000002.jsonl");
 }
 
+TEST_F(WriterTest, WritesTheCountersOfRanksThatCountTheSameOnce) {
+  auto writer = open();
+  ASSERT_THAT(writer, IsOk());
+  for (int rank = 0; rank < 4; ++rank) {
+    const int number = (*writer)->incarnation(process(rank, 4, static_cast<char>('a' + rank)));
+    (*writer)->counters(counted(number, rank == 2 ? 5 : 3, 1));  // one of them did more
+  }
+  ASSERT_THAT((*writer)->seal(SealReason::time), IsOk());
+  const std::string lines = read_file(node("ledger/000001.jsonl"));
+  EXPECT_NE(lines.find(R"({"incarnation":2,"same":1},{"incarnation":3,"steps_closed")"),
+            std::string::npos);
+  EXPECT_NE(lines.find(R"({"incarnation":4,"same":1}])"), std::string::npos);
+  const Report report = verified(run_);
+  EXPECT_TRUE(report.ok()) << describe(report);
+  EXPECT_EQ(report.totals.executed, OpCount(1400));  // 3 x 300 and 500
+  EXPECT_EQ(report.ranks, 4u);
+}
+
 TEST_F(WriterTest, SplitsCountersThatAreTooManyForALine) {
   auto writer = open();
   ASSERT_THAT(writer, IsOk());
@@ -217,6 +235,7 @@ TEST_F(WriterTest, SplitsCountersThatAreTooManyForALine) {
   }
   for (int rank = 0; rank < 6; ++rank) {
     line.incarnation = (*writer)->incarnation(process(rank, 6, static_cast<char>('a' + rank)));
+    line.steps_closed = static_cast<uint64_t>(rank);  // else all but one would be "the same"
     (*writer)->counters(line);
   }
   ASSERT_THAT((*writer)->seal(SealReason::time), IsOk());
