@@ -8,13 +8,17 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "account/account.h"
+#include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
 #include "tally/tally.h"
 #include "torch/adapter.h"
+#include "torch/region.h"
 
 namespace py = pybind11;
 
@@ -131,6 +135,50 @@ class CategoryHandle {
   torch::CategoryScope* scope_ = nullptr;
 };
 
+// One call of a compiled graph after the other, with the counts of its sizes.
+class Graph {
+ public:
+  using Call =
+      std::tuple<std::string, std::string, std::vector<std::optional<std::vector<int64_t>>>,
+                 std::string,
+                 std::string>;  // op, overload, arguments, dtype, phase ("" for the call's)
+  explicit Graph(const std::vector<Call>& calls) {
+    std::vector<torch::GraphCall> graph;
+    for (const auto& [op, overload, arguments, dtype, phase] : calls) {
+      graph.push_back(
+          {op, overload, arguments, dtype_from_name(dtype).value_or(DType::other), phase});
+    }
+    counts_ = loaded_adapter().make_graph(graph);
+  }
+  ~Graph() { adapter->destroy_graph(counts_); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // Calls `function` and counts the graph once it returned.
+  py::object run(const py::object& function, const py::object& inputs) const {
+    adapter->enter_region();
+    try {
+      py::object result = function(inputs);
+      adapter->leave_region(counts_);
+      return result;
+    } catch (...) {
+      adapter->leave_region(nullptr);
+      throw;
+    }
+  }
+
+ private:
+  torch::GraphCounts* counts_;
+};
+
+// What the formula of an op overload reads: its arguments and the one whose type counts.
+std::optional<std::pair<std::string, std::string>> formula_of(const std::string& op,
+                                                              const std::string& overload) {
+  const count::Row* row = count::find_row(op, overload);
+  if (row == nullptr) return std::nullopt;
+  return std::pair(std::string(row->arguments), std::string(row->dtype_from));
+}
+
 Run start_run(RunOptions options) {
   Result<Run> run = [&] {
     const py::gil_scoped_release no_gil;
@@ -228,6 +276,13 @@ PYBIND11_MODULE(_core, m) {
   m.def("export_refusal", &export_refusal, py::arg("way"), py::arg("target"));
   m.def("load_adapter", &load_adapter, py::arg("path"));
   m.def("mark_optimizer", [](bool inside) { loaded_adapter().mark_optimizer(inside); });
+  m.def("calls_counted", [] { return loaded_adapter().calls_counted(); });
+  m.def("note_uncounted", &count::note_uncounted, py::arg("op"), py::arg("reason"));
+  m.def("formulas_digest", &count::table_digest);
+  m.def("formula_of", &formula_of, py::arg("op"), py::arg("overload"));
+  py::class_<Graph>(m, "Graph")
+      .def(py::init<const std::vector<Graph::Call>&>(), py::arg("calls"))
+      .def("run", &Graph::run, py::arg("function"), py::arg("inputs"));
   py::class_<CategoryHandle>(m, "CategoryHandle")
       .def(py::init<const std::string&>(), py::arg("word"))
       .def("close", &CategoryHandle::close);

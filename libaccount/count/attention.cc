@@ -156,6 +156,16 @@ Counted count_sdpa(const Arguments& arguments) noexcept {
                 kIsBackward);
 }
 
+// query, key, value [batch, heads, sequence, D]: all pairs. How many a block mask leaves is data,
+// so nothing is known to be left.
+template <bool kIsBackward>
+Counted count_flex(const Arguments& arguments) noexcept {
+  Problem all = dense_problem({arguments[0].list(), arguments[1].list(), arguments[2].list()},
+                              kHeadsFirst, Window{});
+  all.shape.unmasked = 0;
+  return finish(all, kIsBackward);
+}
+
 // query, key, value [batch, sequence, heads, D], or packed; ends of queries and keys, longest
 // query and key, is_causal, window to the left and to the right. Flash attention lays the mask's
 // corner at the bottom right (Dao 2023, arXiv 2307.08691; flash-attn 2.1).
@@ -235,6 +245,9 @@ constexpr Row kRows[] = {
      count_sdpa<kFore>, true},
     {"aten::_scaled_dot_product_fused_attention_overrideable_backward", "", kSdpa, "query",
      count_sdpa<kBack>, true},
+    // In compiled graphs; elsewhere it runs as products.
+    {"higher_order::flex_attention", "", "query key value", "query", count_flex<kFore>},
+    {"higher_order::flex_attention_backward", "", "query key value", "query", count_flex<kBack>},
     {"aten::_flash_attention_forward", "", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward", "quantized", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward_no_dropout_inplace", "", kFlash, "query", count_flash<kFore>,

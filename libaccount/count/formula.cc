@@ -71,6 +71,20 @@ std::span<const Row> table() noexcept {
   return rows;
 }
 
+std::string table_digest() {
+  uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a
+  for (const Row& row : table()) {
+    for (const std::string_view part : {row.op, row.overload, row.arguments, row.dtype_from}) {
+      for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
+      hash = (hash ^ 0xFF) * 0x100000001B3ull;
+    }
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex(16, '0');
+  for (size_t i = 0; i < hex.size(); ++i) hex[i] = kDigits[hash >> (60 - 4 * i) & 15];
+  return hex;
+}
+
 const Row* find_row(std::string_view op, std::string_view overload) noexcept {
   const auto rows = table();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& candidate) {

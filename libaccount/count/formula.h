@@ -91,6 +91,8 @@ struct Row {
 };
 
 ACCOUNT_API std::span<const Row> table() noexcept;
+// Changes when any row does. Hex, 16 digits.
+ACCOUNT_API std::string table_digest();
 // nullptr where there is no such row.
 ACCOUNT_API const Row* find_row(std::string_view op, std::string_view overload) noexcept;
 

@@ -4,9 +4,12 @@
 #include "account/torch.h"
 #include "account/version.h"
 #include "torch/phase.h"
+#include "torch/region.h"
 
 extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
   using account::torch::CategoryScope;
+  using account::torch::GraphCall;
+  using account::torch::GraphCounts;
   static const account::torch::Adapter adapter{
       .build_id = ACCOUNT_BUILD_ID,
       .built_for = account::torch::built_for,
@@ -21,6 +24,16 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
             account::torch::thread_state.optimizer_task =
                 inside ? ::torch::autograd::get_current_graph_task_id() : ThreadState::kNoOptimizer;
           },
+      // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): this one may throw; adapter.h
+      .make_graph = [](const std::vector<GraphCall>& calls) { return new GraphCounts(calls); },
+      .destroy_graph = [](GraphCounts* graph) { delete graph; },
+      .enter_region = account::torch::enter_region,
+      .leave_region =
+          [](const GraphCounts* graph) noexcept {
+            const account::OpCount shadow = account::torch::leave_region();
+            if (graph != nullptr) graph->count(shadow);
+          },
+      .calls_counted = []() noexcept { return account::torch::thread_state.counted; },
   };
   return &adapter;
 }

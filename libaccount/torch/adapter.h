@@ -2,7 +2,9 @@
 // linked to the adapter: it loads it after torch is there, and checks `build_id` before the rest.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "account/export.h"
 #include "account/keys.h"
@@ -12,6 +14,8 @@
 namespace account::torch {
 
 class CategoryScope;
+class GraphCounts;
+struct GraphCall;
 
 struct Adapter {
   const char* build_id;  // stays the first member for ever
@@ -22,6 +26,12 @@ struct Adapter {
   void (*close_category)(CategoryScope* scope);  // on the thread that opened it, last first
   // Between an optimizer's pre and post step hooks: operations of this thread are its own.
   void (*mark_optimizer)(bool inside) noexcept;
+  // Compiled graphs (region.h). leave_region counts `graph` unless it is nullptr.
+  GraphCounts* (*make_graph)(const std::vector<GraphCall>& calls);
+  void (*destroy_graph)(GraphCounts* graph);
+  void (*enter_region)() noexcept;
+  void (*leave_region)(const GraphCounts* graph) noexcept;
+  uint64_t (*calls_counted)() noexcept;  // by this thread
 };
 
 inline constexpr char kAdapterSymbol[] = "account_torch_adapter";

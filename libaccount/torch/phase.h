@@ -38,4 +38,10 @@ inline Phase current_phase(const ThreadState& state) {
   return task_creates_graph() ? Phase::backward : Phase::recompute;
 }
 
+// That of a forward whose own code turned grad mode off (a compiled graph's).
+inline Phase training_phase(const ThreadState& state) {
+  if (::torch::autograd::get_current_graph_task_id() < 0) return current_phase(state);
+  return task_creates_graph() ? Phase::backward : Phase::recompute;
+}
+
 }  // namespace account::torch

@@ -67,6 +67,10 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
   if (counted.decline != count::Decline::none) [[unlikely]] {
     return count::note_uncounted(reading.row->op, count::name(counted.decline));
   }
+  if (thread_state.regions > 0) {
+    thread_state.shadow = saturating_add(thread_state.shadow, counted.figures.executed);
+    return;
+  }
   ++thread_state.counted;
   tally::add(key, counted.figures);
   if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "account/keys.h"
+#include "account/op_count.h"
 #include "count/formula.h"
 
 namespace account::torch {
@@ -65,6 +66,8 @@ struct ThreadState {
   uint64_t counted = 0;  // calls counted on this thread, for ops that are made of others
   // The graph task (-1: none) in which an optimizer's step began that has not ended.
   int optimizer_task = kNoOptimizer;
+  int regions = 0;      // compiled graphs on this thread's stack that count as a whole
+  OpCount shadow;       // what known ops reported meanwhile
   bool canary = false;  // the self-test is calling
   bool canary_seen = false;
 };

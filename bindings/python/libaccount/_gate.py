@@ -10,18 +10,16 @@ Decides nothing: whether the gate is shut is the keeper's word in the rank's pag
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _load
+from ._after_import import after_import
 from ._errors import ExportDenied
 
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 _installed = False
@@ -35,9 +33,7 @@ def install() -> None:
     _installed = True
     _gate_torch()
     for name, gate in _LATER.items():
-        if (module := sys.modules.get(name)) is not None:
-            gate(module)
-    sys.meta_path.insert(0, _AfterImport())
+        after_import(name, gate)
 
 
 def permit(way: str, target: object) -> None:
@@ -152,34 +148,3 @@ def _replace_everywhere(original: Any, gated: Any) -> None:
         for name, value in list(names.items()):
             if value is original:
                 names[name] = gated
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Gates a module right after its own code ran: before anybody can take a name out of it."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        gate = _LATER.get(fullname)
-        if gate is None:
-            return None
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = None
-            if finder is not self and find is not None:
-                spec = find(fullname, path, target)
-            if spec is not None:
-                return _gated_spec(spec, gate)
-        return None
-
-
-def _gated_spec(spec: ModuleSpec, gate: Callable[[ModuleType], None]) -> ModuleSpec:
-    run = getattr(spec.loader, "exec_module", None)
-    if run is not None:
-
-        def exec_module(module: ModuleType) -> None:
-            run(module)
-            gate(module)
-
-        setattr(spec.loader, "exec_module", exec_module)  # noqa: B010  (a method, to mypy)
-    return spec

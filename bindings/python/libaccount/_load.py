@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import _compile
 from ._errors import Error
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def watching_core() -> Any:
         _check_adapter_fits(loaded, adapter, torch)
         loaded.load_adapter(str(adapter))
         _watching = True
+        _compile.install()
     return loaded
 
 

@@ -106,6 +106,8 @@ def patched() -> list[str]:
     """The names of what is not torch's and safetensors' own any more."""
     import safetensors
 
+    import libaccount._after_import
+
     functions = {
         "torch.save": torch.save,
         "torch.serialization._open_zipfile_writer": torch.serialization._open_zipfile_writer,
@@ -119,8 +121,9 @@ def patched() -> list[str]:
     found = [name for name, function in functions.items()
              if hasattr(function, "__wrapped__")
              or (isinstance(function, type) and function.__base__.__name__ == function.__name__)]
-    found += [type(finder).__name__ for finder in sys.meta_path
-              if type(finder).__module__.startswith("libaccount")]
+    # Modules that are changed when they are imported; counting looks at torch's compiler so.
+    found += [name for name in libaccount._after_import._waiting
+              if not name.startswith(("torch._inductor", "torch._dynamo", "torch.export"))]
     return found
 
 

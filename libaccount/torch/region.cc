@@ -1,0 +1,83 @@
+// Counting a compiled graph's call.
+#include "torch/region.h"
+
+#include "count/transcript.h"
+#include "count/uncounted.h"
+#include "tally/tally.h"
+#include "torch/category.h"
+#include "torch/phase.h"
+#include "torch/watch.h"
+
+namespace account::torch {
+namespace {
+
+// False where the call has not the shape of the row.
+bool fill(const GraphCall& call, count::Arguments& arguments) {
+  if (call.arguments.size() > count::kMaxArguments) return false;
+  for (const auto& numbers : call.arguments) {
+    count::Argument& argument = arguments.at[static_cast<size_t>(arguments.size++)];
+    if (!numbers.has_value()) continue;
+    if (numbers->size() > count::kMaxValues) return false;
+    argument.size = static_cast<int8_t>(numbers->size());
+    std::copy(numbers->begin(), numbers->end(), argument.values.begin());
+  }
+  return true;
+}
+
+}  // namespace
+
+GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
+  for (const GraphCall& call : calls) {
+    Entry entry{count::find_row(call.op, call.overload),
+                {},
+                0,
+                call.dtype,
+                phase_from_name(call.phase),
+                call.phase == kTraining};
+    if (entry.row == nullptr) {
+      declined_.push_back({call.op, "it has no formula"});
+      continue;
+    }
+    entry.op_id = tally::op_id(entry.row->op);
+    const bool filled = fill(call, entry.arguments);
+    const count::Counted counted =
+        count::count_call(*entry.row, entry.arguments, entry.dtype, Phase::forward);
+    if (!filled || counted.decline != count::Decline::none) {
+      declined_.push_back({call.op, filled ? std::string(count::name(counted.decline))
+                                           : "more dimensions than a formula reads"});
+      continue;
+    }
+    entries_.push_back(entry);
+  }
+}
+
+void GraphCounts::count(OpCount shadow) const noexcept {
+  for (const Declined& one : declined_) count::note_uncounted(one.op, one.reason);
+  const Phase now = current_phase(thread_state), training = training_phase(thread_state);
+  const Category category = current_category();
+  const bool recording = count::recording.load(std::memory_order_relaxed);
+  OpCount executed;
+  for (const Entry& entry : entries_) {
+    const tally::Key key{entry.op_id, entry.dtype,
+                         entry.phase.value_or(entry.training ? training : now), category};
+    const Figures figures =
+        count::count_call(*entry.row, entry.arguments, entry.dtype, key.phase).figures;
+    executed = saturating_add(executed, figures.executed);
+    tally::add(key, figures);
+    if (recording) count::record(*entry.row, entry.arguments, key, figures);
+  }
+  thread_state.counted += entries_.size();
+  if (shadow > executed) {
+    count::note_uncounted("compiled graph", "the dispatcher saw more than the graph says");
+  }
+}
+
+void enter_region() noexcept {
+  if (thread_state.regions++ == 0) thread_state.shadow = OpCount();
+}
+
+OpCount leave_region() noexcept {
+  return --thread_state.regions == 0 ? thread_state.shadow : OpCount();
+}
+
+}  // namespace account::torch

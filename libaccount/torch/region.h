@@ -1,0 +1,60 @@
+// Compiled graphs: what one call of a graph computes is known before it runs, and part of it runs
+// in kernels that the dispatcher never sees. So the graph counts as a whole when its call returns,
+// and what its known ops report meanwhile goes to a shadow sum that only cross-checks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "account/keys.h"
+#include "account/status.h"
+#include "count/formula.h"
+
+namespace account::torch {
+
+// One op call of a graph, as the compile pass wrote it down.
+struct GraphCall {
+  std::string op, overload;
+  std::vector<std::optional<std::vector<int64_t>>> arguments;  // in the order of the op's row
+  DType dtype = DType::other;
+  std::string phase;  // a phase's name, kAsCalled or kTraining
+};
+// That in which the graph is called.
+inline constexpr char kAsCalled[] = "";
+// The forward graph of training: forward, or recompute within a backward.
+inline constexpr char kTraining[] = "training";
+
+// What one call of a graph with given sizes computes. Immutable; count() from any thread.
+class GraphCounts {
+ public:
+  // Calls that cannot be counted are listed at each count() with their reason.
+  explicit GraphCounts(const std::vector<GraphCall>& calls);
+
+  // Counts one call of the graph, in the phase and category of the calling thread. `shadow`: what
+  // the dispatcher saw of it.
+  void count(OpCount shadow) const noexcept;
+
+ private:
+  struct Entry {
+    const count::Row* row;
+    count::Arguments arguments;
+    uint16_t op_id;
+    DType dtype;
+    std::optional<Phase> phase;
+    bool training;
+  };
+  struct Declined {
+    std::string op, reason;
+  };
+  std::vector<Entry> entries_;
+  std::vector<Declined> declined_;
+};
+
+// Between these two, known ops on this thread report to the shadow sum. They nest.
+void enter_region() noexcept;
+// The shadow sum of the outermost region that ends here; 0 for an inner one.
+OpCount leave_region() noexcept;
+
+}  // namespace account::torch

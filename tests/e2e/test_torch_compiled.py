@@ -1,0 +1,149 @@
+"""Compiled code counts what the same code counts without the compiler."""
+
+import json
+import os
+import subprocess
+import sys
+
+import harness
+import pytest
+
+JOB = str(harness.JOBS / "compiled_modes.py")
+FORWARD = 2 * 4 * 8 * 16 + 2 * 4 * 16 * 4
+FIRST = 2 * 4 * 8 * 16  # what early stop leaves of a recomputation: all but the last product
+STEP = {"forward": FORWARD, "backward": 2 * FORWARD}
+AGAIN = STEP | {"recompute": FIRST}
+
+
+def run(*modes: str, cache: object) -> dict:
+    environment = os.environ | harness.QUIET_MACHINE | {"TORCHINDUCTOR_CACHE_DIR": str(cache)}
+    done = subprocess.run([sys.executable, "-W", "ignore", JOB, *modes], env=environment,
+                          capture_output=True, text=True, check=False, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+MODES = {
+    "default": [STEP],
+    "dynamic": [{phase: n * batch // 4 for phase, n in STEP.items()} for batch in (4, 6, 10)],
+    "reduce-overhead": [STEP],
+    "max-autotune": [STEP],
+    "cpp_wrapper": [STEP],
+    "aot_eager": [STEP],
+    "graph break": [STEP],
+    "checkpoint eager": [AGAIN],
+    "checkpoint inside": [AGAIN],
+    # All of a compiled function is computed again.
+    "checkpoint outside": [STEP | {"recompute": FORWARD}],
+    "compiled autograd": [STEP],
+    "inference": [{"forward": FORWARD}],
+    "frozen": [{"forward": FORWARD}],
+    "package": [{"forward": FORWARD}, {"forward": FORWARD * 6 // 4}],
+    # 2*3 heads, 16*16 pairs of width 8; backward has the scores again
+    "attention": [{"forward": 2 * 6 * 256 * 16, "backward": 2 * 6 * 256 * 40}],
+    "attention eager": [{"forward": 2 * 6 * 256 * 16, "backward": 2 * 6 * 256 * 40}],
+    "flex": [{"forward": 2 * 2 * 128 * 128 * 32}],
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("inductor")
+
+
+CACHED = ["default", "dynamic", "checkpoint inside"]
+
+
+@pytest.fixture(scope="module")
+def counts(cache, tmp_path_factory) -> dict:
+    others = [mode for mode in [*MODES, "opaque backend"] if mode not in CACHED]
+    return (run(*CACHED, cache=cache)["modes"]
+            | run(*others, cache=tmp_path_factory.mktemp("others"))["modes"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_compiled_step_counts_as_worked_out_by_hand(counts, mode):
+    assert [step["by_phase"] for step in counts[mode]] == MODES[mode]
+    for step in counts[mode]:
+        assert step["executed"] == sum(step["by_phase"].values())
+        assert step["uncounted"] == []
+        assert set(step["by_dtype"]) == {"float32"}
+
+
+@pytest.mark.parametrize("mode", ["checkpoint inside", "checkpoint outside", "checkpoint eager"])
+def test_a_compiled_recomputation_is_no_part_of_the_model(counts, mode):
+    (step,) = counts[mode]
+    assert step["model"] == step["executed"] - step["by_phase"]["recompute"]
+
+
+def test_compiled_attention_says_what_a_mask_leaves(counts):
+    (compiled,), (eager,) = counts["attention"], counts["attention eager"]
+    assert compiled == eager
+    assert compiled["lower"] == 2 * 6 * (16 * 17 // 2) * (16 + 40)
+
+
+def test_an_unknown_backend_is_listed(counts):
+    (step,) = counts["opaque backend"]
+    assert step["executed"] == 0
+    (listed,) = step["uncounted"]
+    assert (listed["op"], listed["calls"]) == ("compiled region", 1)
+    assert "opaque_backend" in listed["reason"]
+
+
+def test_a_second_process_that_compiles_nothing_counts_the_same(counts, cache):
+    again = run("cold", *CACHED, cache=cache)
+    assert again["compiled"] == 0, "everything came from the cache"
+    assert again["modes"] == {mode: counts[mode] for mode in CACHED}
+
+
+WITHOUT_US = """
+import torch
+f = torch.compile(torch.nn.Linear(8, 16))
+f(torch.ones(4, 8, requires_grad=True)).sum().backward()
+"""
+
+
+def test_what_was_compiled_without_us_is_compiled_anew_and_counted(tmp_path):
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", WITHOUT_US], env=environment, check=True, timeout=600)
+    counted = """
+import libaccount
+with libaccount.count() as c:
+""" + "".join(f"    {line}\n" for line in WITHOUT_US.strip().splitlines()) + "print(c.by_phase)\n"
+    done = subprocess.run([sys.executable, "-c", counted], env=environment, check=True,
+                          capture_output=True, text=True, timeout=600)
+    assert done.stdout.strip() == str({"backward": 2 * 1024, "forward": 1024})
+
+
+INERT = """
+import sys, torch
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.GELU(), torch.nn.Linear(32, 4))
+step = torch.compile(net)
+optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
+x, y = torch.randn(32, 16), torch.randint(4, (32,))
+if sys.argv[1] == "on":
+    import libaccount
+    counting = libaccount.count()
+    counting.__enter__()
+losses = []
+for _ in range(50):
+    loss = torch.nn.functional.cross_entropy(step(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item().hex())
+from torch._dynamo.utils import counters
+print(losses, dict(counters["frames"]), dict(counters["stats"]), len(counters["recompiles"]))
+if sys.argv[1] == "on":
+    assert counting.executed > 0
+"""
+
+
+def test_losses_frames_and_recompilations_are_the_same_with_and_without(tmp_path):
+    outputs = [subprocess.run([sys.executable, "-c", INERT, switch], check=True, text=True,
+                              env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / switch)},
+                              capture_output=True, timeout=600).stdout
+               for switch in ("off", "on")]
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("0x") == 50
