@@ -59,9 +59,10 @@ def test_a_job_that_swallows_its_refused_start_exports_nothing(authority, tmp_pa
     "try: import torch\nexcept BaseException: pass",
     "import threading as t; x = t.Thread(target=__import__, args=['torch']); x.start(); x.join()",
 ], ids=["plain", "swallowed", "in a thread"])
-def test_a_refused_zero_line_start_ends_the_process(authority, code):
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_refused_zero_line_start_ends_the_process(authority, code, rank):
     authority.stop("all")
-    done = python("-c", f"print('before')\n{code}\nprint('after')", expect=86,
+    done = python("-c", f"print('before')\n{code}\nprint('after')", expect=86, LOCAL_RANK=rank,
                   ACCOUNT="on", ACCOUNT_AUTHORITY=str(authority.path))
     assert done.stdout == "before\n"
     assert sum("no start: " in line for line in done.stderr.splitlines()) == 1

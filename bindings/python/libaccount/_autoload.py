@@ -50,9 +50,9 @@ def _say(text: str) -> None:
 
 def _end_process(text: str, code: int) -> None:
     """Nothing has been trained yet. An exception would be swallowed by `try: import torch`, and by
-    a thread that imports."""
-    _say(text)
+    a thread that imports. Each rank says why: the launcher ends the others when the first ends."""
     with suppress(OSError, ValueError):  # closed, or nobody reads it any more
+        print(f"account: {text}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
