@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "account/account.h"
+#include "account/formula.h"
 #include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
@@ -67,6 +68,7 @@ py::list to_list(const std::vector<Uncounted>& items) {
     entry["op"] = item.op;
     entry["calls"] = item.calls;
     entry["reason"] = item.reason;
+    entry["bound"] = to_int(item.bound);
     list.append(std::move(entry));
   }
   return list;
@@ -82,7 +84,7 @@ struct Snapshot {
 Totals totals_since(const Snapshot& begin) {
   const Snapshot now;
   Totals totals = tally::to_totals(tally::subtract(now.counters, begin.counters));
-  totals.uncounted = count::subtract(now.uncounted, begin.uncounted);
+  count::add_uncounted(totals, count::subtract(now.uncounted, begin.uncounted));
   return totals;
 }
 
@@ -171,6 +173,84 @@ class Graph {
   torch::GraphCounts* counts_;
 };
 
+// None, a number, a list, or ("tensor", sizes, dtype's name).
+py::object to_python(const CallArgument& argument) {
+  switch (argument.kind) {
+    case CallArgument::Kind::tensor:
+      return py::make_tuple("tensor", argument.sizes, std::string(name(argument.dtype)));
+    case CallArgument::Kind::tensors: {
+      py::list items;
+      for (const CallArgument& item : argument.items) items.append(to_python(item));
+      return items;
+    }
+    case CallArgument::Kind::number:
+      return py::int_(argument.numbers[0]);
+    case CallArgument::Kind::numbers:
+      return py::cast(argument.numbers);
+    case CallArgument::Kind::real:
+      return py::float_(argument.real);
+    case CallArgument::Kind::absent:
+    case CallArgument::Kind::other:
+      break;
+  }
+  return py::none();
+}
+
+py::list to_python(const std::vector<CallArgument>& arguments) {
+  py::list list;
+  for (const CallArgument& argument : arguments) {
+    list.append(py::make_tuple(argument.name, to_python(argument)));
+  }
+  return list;
+}
+
+// A whole number of operations; the fault says what it is instead.
+Result<OpCount> to_operations(const py::object& number) {
+  if (!py::isinstance<py::int_>(number)) {
+    return Status(Code::invalid_argument, "its formula gave no whole number");
+  }
+  const std::string digits = py::str(number);
+  if (digits.starts_with('-')) {
+    return Status(Code::invalid_argument, "its formula gave a negative number");
+  }
+  Result<OpCount> operations = OpCount::from_decimal(digits);
+  if (operations.ok()) return operations;
+  return Status(Code::invalid_argument, "its formula gave more operations than any call has");
+}
+
+// `evaluate(inputs, outputs)` gives the operations. It lives as long as the process.
+void register_formula(const std::string& op, py::object evaluate) {
+  auto* kept = new py::object(std::move(evaluate));
+  CallFormula formula = [kept](const CallShapes& shapes) -> Result<OpCount> {
+    const py::gil_scoped_acquire gil;
+    try {
+      return to_operations((*kept)(to_python(shapes.inputs), to_python(shapes.outputs)));
+    } catch (py::error_already_set& error) {
+      return Status(Code::invalid_argument,
+                    "its formula raised " + std::string(py::str(error.type().attr("__name__"))));
+    }
+  };
+  raise_unless_ok(loaded_adapter().register_formula(op, std::move(formula)));
+}
+
+void add_operations(const py::int_& executed, const py::int_& model, const py::int_& lower,
+                    const std::string& op, const std::string& dtype) {
+  Figures figures;
+  for (const auto& [figure, number] : {std::pair(&figures.executed, &executed),
+                                       {&figures.model, &model},
+                                       {&figures.lower, &lower}}) {
+    Result<OpCount> count = OpCount::from_decimal(std::string(py::str(*number)));
+    if (!count.ok()) throw StatusError(count.status().with_context("operations of " + op));
+    *figure = *count;
+  }
+  const auto type = dtype_from_name(dtype);
+  if (!type.has_value()) {
+    throw StatusError({Code::invalid_argument, "'" + dtype + "' is no dtype",
+                       "use a torch dtype or its name, such as bfloat16"});
+  }
+  raise_unless_ok(loaded_adapter().add(figures, op, *type));
+}
+
 // What the formula of an op overload reads: its arguments and the one whose type counts.
 std::optional<std::pair<std::string, std::string>> formula_of(const std::string& op,
                                                               const std::string& overload) {
@@ -191,6 +271,7 @@ Run start_run(RunOptions options) {
 // Keeps the GIL while nothing is to be obeyed: that takes microseconds, and getting the GIL back
 // may take milliseconds. A rank that is held at its edge waits without it.
 void close_step(Run& run) {
+  if (adapter != nullptr) adapter->watch_new_ops();
   if (run.close_step()) [[likely]]
     return;
   Status status = [&] {
@@ -277,7 +358,16 @@ PYBIND11_MODULE(_core, m) {
   m.def("load_adapter", &load_adapter, py::arg("path"));
   m.def("mark_optimizer", [](bool inside) { loaded_adapter().mark_optimizer(inside); });
   m.def("calls_counted", [] { return loaded_adapter().calls_counted(); });
-  m.def("note_uncounted", &count::note_uncounted, py::arg("op"), py::arg("reason"));
+  m.def(
+      "note_uncounted",
+      [](const std::string& op, const std::string& reason) { count::note_uncounted(op, reason); },
+      py::arg("op"), py::arg("reason"));
+  m.def("watch_new_ops", [] {
+    if (adapter != nullptr) adapter->watch_new_ops();
+  });
+  m.def("register_formula", &register_formula, py::arg("op"), py::arg("evaluate"));
+  m.def("add", &add_operations, py::arg("executed"), py::arg("model"), py::arg("lower"),
+        py::arg("op"), py::arg("dtype"));
   m.def("formulas_digest", &count::table_digest);
   m.def("formula_of", &formula_of, py::arg("op"), py::arg("overload"));
   py::class_<Graph>(m, "Graph")

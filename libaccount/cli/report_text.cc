@@ -53,7 +53,8 @@ Json incarnation_json(const ledger::Incarnation& incarnation) {
 Json uncounted_json(const std::vector<Uncounted>& uncounted) {
   Json json = Json::array();
   for (const Uncounted& op : uncounted) {
-    json.push(Json::object({{"op", op.op}, {"calls", op.calls}, {"reason", op.reason}}));
+    json.push(Json::object(
+        {{"op", op.op}, {"calls", op.calls}, {"reason", op.reason}, {"bound", op.bound}}));
   }
   return json;
 }
@@ -85,7 +86,8 @@ void put_totals(const Totals& totals) {
   put_breakdown("dtype", totals.by_dtype);
   put_breakdown("op", totals.by_op);
   for (const Uncounted& op : totals.uncounted) {
-    put_line(fmt::format("  uncounted {}: {} calls, {}", op.op, op.calls, op.reason));
+    put_line(fmt::format("  uncounted {}: {} calls, {}; at most {} operations, in the upper figure",
+                         op.op, op.calls, op.reason, op.bound.to_short()));
   }
 }
 

@@ -183,6 +183,16 @@ Counted count_flash(const Arguments& arguments) noexcept {
   return finish(dense_problem(sides, kSequenceFirst, window), kIsBackward);
 }
 
+// q, k, v [batch, sequence, heads, D], causal, window to the left and to the right: flash-attn's
+// own op, which splits dense from packed calls.
+template <bool kIsBackward>
+Counted count_flash_attn(const Arguments& arguments) noexcept {
+  const int64_t right = flag(arguments[3]) ? 0 : side(arguments[5]);
+  return finish(dense_problem({arguments[0].list(), arguments[1].list(), arguments[2].list()},
+                              kSequenceFirst, Window{side(arguments[4]), right, true}),
+                kIsBackward);
+}
+
 // query, key, value [batch, sequence, heads, D], packed as [1, total, heads, D] with ends; ends of
 // queries and keys, longest query and key, custom_mask_type (1: causal from the top left, 2: from
 // the bottom right), window_size (keys that a query sees at most).
@@ -224,6 +234,12 @@ constexpr std::string_view kEfficient =
     "window_size";
 constexpr std::string_view kCudnn = "query key value cum_seq_q cum_seq_k max_q max_k is_causal";
 
+// flash-attn from 2.7 on (flash_attn/flash_attn_interface.py).
+constexpr std::string_view kFlashAttn = "q k v causal window_size_left window_size_right";
+constexpr std::string_view kFlashAttnPacked =
+    "q k v cu_seqlens_q cu_seqlens_k max_seqlen_q max_seqlen_k causal window_size_left "
+    "window_size_right";
+
 constexpr bool kBack = true, kFore = false;
 
 constexpr Row kRows[] = {
@@ -257,6 +273,11 @@ constexpr Row kRows[] = {
     {"aten::_efficient_attention_backward", "", kEfficient, "query", count_efficient<kBack>, true},
     {"aten::_cudnn_attention_forward", "", kCudnn, "query", count_cudnn<kFore>, true},
     {"aten::_cudnn_attention_backward", "", kCudnn, "query", count_cudnn<kBack>, true},
+    {"flash_attn::_flash_attn_forward", "", kFlashAttn, "q", count_flash_attn<kFore>, true},
+    {"flash_attn::_flash_attn_backward", "", kFlashAttn, "q", count_flash_attn<kBack>, true},
+    {"flash_attn::_flash_attn_varlen_forward", "", kFlashAttnPacked, "q", count_flash<kFore>, true},
+    {"flash_attn::_flash_attn_varlen_backward", "", kFlashAttnPacked, "q", count_flash<kBack>,
+     true},
 };
 
 }  // namespace

@@ -76,8 +76,10 @@ Json report_to_json(const Report& report) {
   for (const NodeReport& node : report.nodes) nodes.push(node_json(node));
   Json uncounted = Json::array();
   for (const Uncounted& entry : report.totals.uncounted) {
-    uncounted.push(Json::object(
-        {{"op", entry.op}, {"calls", OpCount(entry.calls)}, {"reason", entry.reason}}));
+    uncounted.push(Json::object({{"op", entry.op},
+                                 {"calls", OpCount(entry.calls)},
+                                 {"reason", entry.reason},
+                                 {"bound", entry.bound}}));
   }
   const Totals& totals = report.totals;
   return Json::object({{"ok", report.ok()},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace account::ledger {
 namespace {
@@ -62,17 +63,33 @@ void add_gaps(const std::string& label, const std::vector<Json>& gaps, Report& r
   }
 }
 
+// A rank tells cumulative numbers: the last word of each process start holds, for each op and
+// reason, and the process starts add up.
 void add_uncounted(const std::vector<Json>& events, Totals& totals) {
+  struct Said {
+    int64_t calls = 0;
+    OpCount bound;
+  };
+  std::map<std::tuple<std::string, std::string, std::string>, Said> said;
   for (const Json& event : events) {
     if (text_of(event, "kind") != "uncounted" || text_of(event, "op").empty()) continue;
-    const std::string op = text_of(event, "op");
-    auto known = std::find_if(totals.uncounted.begin(), totals.uncounted.end(),
-                              [&](const Uncounted& u) { return u.op == op; });
-    if (known == totals.uncounted.end()) {
-      known = totals.uncounted.insert(known, Uncounted{op, 0, text_of(event, "reason")});
-    }
+    Said& last =
+        said[{text_of(event, "op"), text_of(event, "reason"), text_of(event, "incarnation")}];
     const auto calls = event.get_integer("calls");
-    if (calls.ok() && *calls > 0) known->calls += static_cast<uint64_t>(*calls);
+    const auto bound = event.get_op_count("bound_operations");
+    if (calls.ok()) last.calls = std::max(last.calls, *calls);
+    if (bound.ok()) last.bound = std::max(last.bound, *bound);
+  }
+  for (const auto& [key, last] : said) {
+    const auto& [op, reason, incarnation] = key;
+    auto known = std::find_if(totals.uncounted.begin(), totals.uncounted.end(),
+                              [&](const Uncounted& u) { return u.op == op && u.reason == reason; });
+    if (known == totals.uncounted.end()) {
+      known = totals.uncounted.insert(known, Uncounted{op, 0, reason, OpCount()});
+    }
+    known->calls += static_cast<uint64_t>(last.calls);
+    add(known->bound, last.bound);
+    add(totals.upper, last.bound);
   }
 }
 

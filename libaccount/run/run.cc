@@ -154,7 +154,7 @@ Status Run::step() {
 Totals Run::totals() const {
   if (state_ == nullptr || state_->page == nullptr) return Totals();
   Totals totals = tally::to_totals(tally::subtract(tally::read_process(), state_->before));
-  totals.uncounted = count::subtract(count::read_uncounted(), state_->uncounted_before);
+  count::add_uncounted(totals, count::subtract(count::read_uncounted(), state_->uncounted_before));
   return totals;
 }
 
@@ -166,6 +166,7 @@ Status Run::finish() {
   }
   if (state_->finished) return state_->finish_status;
   state_->finished = true;
+  count::tell_uncounted();
   tally::PageLayout& page = state_->page->layout();
   // A rank that was stopped stays one: its end is no orderly end of training.
   const auto stopped = static_cast<uint32_t>(tally::RankState::stopped);

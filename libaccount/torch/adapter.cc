@@ -3,6 +3,7 @@
 
 #include "account/torch.h"
 #include "account/version.h"
+#include "torch/foreign.h"
 #include "torch/phase.h"
 #include "torch/region.h"
 
@@ -34,6 +35,9 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
             if (graph != nullptr) graph->count(shadow);
           },
       .calls_counted = []() noexcept { return account::torch::thread_state.counted; },
+      .watch_new_ops = account::torch::watch_new_ops,
+      .register_formula = account::torch::register_formula,
+      .add = account::torch::add,
   };
   return &adapter;
 }

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "account/export.h"
+#include "account/formula.h"
 #include "account/keys.h"
 #include "account/run.h"
 #include "account/status.h"
@@ -32,6 +34,9 @@ struct Adapter {
   void (*enter_region)() noexcept;
   void (*leave_region)(const GraphCounts* graph) noexcept;
   uint64_t (*calls_counted)() noexcept;  // by this thread
+  void (*watch_new_ops)();
+  Status (*register_formula)(const std::string& op, CallFormula formula);
+  Status (*add)(Figures operations, std::string_view op, DType dtype);
 };
 
 inline constexpr char kAdapterSymbol[] = "account_torch_adapter";

@@ -83,6 +83,22 @@ class ArgumentWriter {
   const char* problem_ = nullptr;
 };
 
+// Of a tensor, as far as it says; of anything else 0.
+inline int64_t elements_of(const at::Tensor& tensor) noexcept {
+  try {
+    return tensor.defined() ? tensor.numel() : 0;
+  } catch (const std::exception&) {
+    return 0;  // a nested tensor of uneven parts
+  }
+}
+inline int64_t elements_of(const std::optional<at::Tensor>& tensor) noexcept {
+  return tensor.has_value() ? elements_of(*tensor) : 0;
+}
+template <class T>
+int64_t elements_of(const T&) noexcept {
+  return 0;
+}
+
 // The first output of a typed kernel's result.
 // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): no longer used than the result lives
 inline const at::Tensor& first_output(const at::Tensor& result) { return result; }

@@ -3,9 +3,11 @@
 
 #include <ATen/core/stack.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
+#include "count/uncounted.h"
 #include "torch/arguments.h"
 
 namespace account::torch {
@@ -25,6 +27,7 @@ class BoxedKernel final : public c10::OperatorKernel {
     DType dtype = reading.dtype;
     const char* problem = undense(keys);
     if (reading.row != nullptr) problem = read_inputs(reading, *stack, writer, dtype);
+    const OpCount bound = problem == nullptr ? OpCount() : bound_of(*stack);
     if (reading.row == nullptr || reading.row->composite) {
       const Watch::Parts parts(watch);
       handle.redispatchBoxed(below_us(keys), stack);
@@ -33,11 +36,21 @@ class BoxedKernel final : public c10::OperatorKernel {
       handle.redispatchBoxed(below_us(keys), stack);
     }
     if (problem == nullptr) problem = read_output(reading, *stack, writer, dtype);
-    if (problem != nullptr) return decline_call(op_, problem);
+    if (problem != nullptr) return decline_call(op_, problem, bound);
     count_call(op_, reading, arguments, dtype);
   }
 
  private:
+  // Of the tensors that came in.
+  OpCount bound_of(const ::torch::jit::Stack& stack) const noexcept {
+    std::array<int64_t, Reading::kMaxSchemaArguments> elements{};
+    const size_t first = stack.size() - static_cast<size_t>(op_.schema_arguments);
+    for (size_t i = 0; first + i < stack.size(); ++i) {
+      if (stack[first + i].isTensor()) elements[i] = elements_of(stack[first + i].toTensor());
+    }
+    return count::bound_of_elements(elements);
+  }
+
   // Both return why the call cannot be counted, or nullptr.
   const char* read_inputs(const Reading& reading, const ::torch::jit::Stack& stack,
                           ArgumentWriter& writer, DType& dtype) const noexcept {

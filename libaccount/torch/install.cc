@@ -8,14 +8,18 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "account/torch.h"
 #include "account/version.h"
 #include "count/formula.h"
 #include "tally/tally.h"
 #include "torch/boxed.h"
+#include "torch/foreign.h"
 #include "torch/typed.h"
 #include "torch/watch.h"
 
@@ -94,6 +98,17 @@ bool resolve(const count::Row& row, const c10::FunctionSchema& schema, Reading& 
   return true;
 }
 
+std::span<const count::Row* const> rows_of(const std::string& op) {
+  static const auto& by_op = *new std::map<std::string_view, std::vector<const count::Row*>>([] {
+    std::map<std::string_view, std::vector<const count::Row*>> rows;
+    for (const count::Row& row : count::table()) rows[row.op].push_back(&row);
+    return rows;
+  }());
+  const auto found = by_op.find(op);
+  if (found == by_op.end()) return {};
+  return found->second;
+}
+
 // An op overload's name, and whether the row is for sparse layouts.
 struct Overload {
   std::string name;
@@ -107,46 +122,66 @@ Overload overload_of(const count::Row& row) {
   return {std::string(rest), true};
 }
 
-// What to register, by op and overload. Adds the names of rows that do not fit to `unfit`.
-using WatchedOps = std::map<std::pair<std::string, std::string>, WatchedOp>;
-WatchedOps find_ops(std::string& unfit) {
-  WatchedOps ops;
-  for (const count::Row& row : count::table()) {
-    const auto [overload, sparse] = overload_of(row);
-    const auto handle = c10::Dispatcher::singleton().findSchema({std::string(row.op), overload});
-    if (!handle.has_value()) continue;  // not in this torch, or not in this build of it
-    WatchedOp op = ops[{std::string(row.op), overload}];
-    if (!resolve(row, handle->schema(), sparse ? op.sparse : op.dense)) {
-      unfit.append(unfit.empty() ? "" : ", ").append(row.op).append(".").append(row.overload);
+// The rows of one op overload, resolved; nothing where it has none. Adds the names of rows that do
+// not fit to `unfit`.
+std::optional<WatchedOp> find_op(const c10::OperatorHandle& handle, std::string& unfit) {
+  const c10::OperatorName& name = handle.operator_name();
+  const c10::FunctionSchema& schema = handle.schema();
+  std::optional<WatchedOp> found;
+  for (const count::Row* row : rows_of(name.name)) {
+    const auto [overload, sparse] = overload_of(*row);
+    if (overload != name.overload_name) continue;
+    WatchedOp op = found.value_or(WatchedOp());
+    if (!resolve(*row, schema, sparse ? op.sparse : op.dense)) {
+      unfit.append(unfit.empty() ? "" : ", ").append(row->op).append(".").append(row->overload);
       continue;
     }
-    op.op_id = tally::op_id(row.op);
-    op.schema_arguments = static_cast<int>(handle->schema().arguments().size());
-    op.schema_returns = static_cast<int>(handle->schema().returns().size());
-    ops[{std::string(row.op), overload}] = op;
+    op.op_id = tally::op_id(row->op);
+    op.schema_arguments = static_cast<int>(schema.arguments().size());
+    op.schema_returns = static_cast<int>(schema.returns().size());
+    found = op;
   }
-  std::erase_if(ops, [](const auto& entry) { return entry.second.schema_returns == 0; });
-  return ops;
+  if (found.has_value() && (found->schema_returns == 0)) return {};
+  return found;
 }
 
-// Registers a kernel for every op of the table that this torch has. The libraries are never
-// destroyed: torch may dispatch until the process is gone.
-Status register_kernels() {
+// Where kernels of one namespace are registered. Never destroyed: torch may dispatch until the
+// process is gone.
+::torch::Library& library_of(const std::string& op) {
   static auto& libraries = *new std::map<std::string, ::torch::Library, std::less<>>;
-  std::string unfit;
-  for (const auto& [name, op] : find_ops(unfit)) {
-    const std::string space = name.first.substr(0, name.first.find("::"));
-    auto library = libraries.find(space);
-    if (library == libraries.end()) {
-      library = libraries
-                    .try_emplace(space, ::torch::Library::IMPL, space,
-                                 c10::DispatchKey::BackendSelect, __FILE__, __LINE__)
-                    .first;
-    }
-    if (!register_typed(library->second, op, name.second)) {
-      register_boxed(library->second, op, name.second);
-    }
+  const std::string space = op.substr(0, op.find("::"));
+  auto library = libraries.find(space);
+  if (library == libraries.end()) {
+    library = libraries
+                  .try_emplace(space, ::torch::Library::IMPL, space,
+                               c10::DispatchKey::BackendSelect, __FILE__, __LINE__)
+                  .first;
   }
+  return library->second;
+}
+
+// Registers the kernel of an op overload that has a row; false where it has none.
+bool register_row(const std::string& op, const std::string& overload, std::string& unfit) {
+  if (rows_of(op).empty()) return false;
+  const auto handle = c10::Dispatcher::singleton().findSchema({op, overload});
+  // Another library's op of that name may take other arguments in another version: it is listed.
+  std::string elsewhere;
+  const bool is_torchs = !op.starts_with("flash_attn::");
+  const auto watched =
+      handle.has_value() ? find_op(*handle, is_torchs ? unfit : elsewhere) : std::nullopt;
+  if (!watched.has_value()) return false;
+  ::torch::Library& library = library_of(op);
+  if (!register_typed(library, *watched, overload)) register_boxed(library, *watched, overload);
+  return true;
+}
+
+// Registers a kernel for every op of the table that this torch has, and from then on for every op
+// that is defined.
+Status register_kernels() {
+  static auto& unfit = *new std::string;
+  follow_definitions([](const std::string& op, const std::string& overload) {
+    return register_row(op, overload, unfit);
+  });
   if (unfit.empty()) return {};
   return {Code::unavailable, "this torch has other arguments than expected for " + unfit,
           "report it; until then these operations are not counted"};
@@ -183,6 +218,7 @@ Status install() {
   static auto& outcome = *new std::unique_ptr<Status>;
   const std::lock_guard lock(mutex);
   if (!outcome) outcome = std::make_unique<Status>(install_once());
+  if (outcome->ok()) watch_new_ops();
   return *outcome;
 }
 

@@ -33,9 +33,14 @@ GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
                 0,
                 call.dtype,
                 phase_from_name(call.phase),
-                call.phase == kTraining};
+                call.phase == kTraining,
+                {}};
+    if (call.overload == kLiteral) {
+      add_literal(call, entry);
+      continue;
+    }
     if (entry.row == nullptr) {
-      declined_.push_back({call.op, "it has no formula"});
+      declined_.push_back({call.op, "it has no formula", OpCount()});
       continue;
     }
     entry.op_id = tally::op_id(entry.row->op);
@@ -43,16 +48,34 @@ GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
     const count::Counted counted =
         count::count_call(*entry.row, entry.arguments, entry.dtype, Phase::forward);
     if (!filled || counted.decline != count::Decline::none) {
-      declined_.push_back({call.op, filled ? std::string(count::name(counted.decline))
-                                           : "more dimensions than a formula reads"});
+      declined_.push_back({call.op,
+                           filled ? std::string(count::name(counted.decline))
+                                  : "more dimensions than a formula reads",
+                           count::bound_of_call(entry.arguments)});
       continue;
     }
     entries_.push_back(entry);
   }
 }
 
+void GraphCounts::add_literal(const GraphCall& call, Entry entry) {
+  const auto& numbers = call.arguments.empty() ? std::nullopt : call.arguments[0];
+  if (!numbers.has_value() || numbers->size() != 1 || (*numbers)[0] < 0) {
+    return declined_.push_back({call.op, "its formula gave no number of operations", OpCount()});
+  }
+  entry.row = nullptr;
+  entry.op_id = tally::op_id(call.op);
+  entry.literal = static_cast<uint64_t>((*numbers)[0]);
+  entries_.push_back(entry);
+}
+
+Figures GraphCounts::Entry::figures(Phase in) const noexcept {
+  if (row != nullptr) return count::count_call(*row, arguments, dtype, in).figures;
+  return {literal, in == Phase::recompute ? OpCount() : literal, literal};
+}
+
 void GraphCounts::count(OpCount shadow) const noexcept {
-  for (const Declined& one : declined_) count::note_uncounted(one.op, one.reason);
+  for (const Declined& one : declined_) count::note_uncounted(one.op, one.reason, one.bound);
   const Phase now = current_phase(thread_state), training = training_phase(thread_state);
   const Category category = current_category();
   const bool recording = count::recording.load(std::memory_order_relaxed);
@@ -60,11 +83,10 @@ void GraphCounts::count(OpCount shadow) const noexcept {
   for (const Entry& entry : entries_) {
     const tally::Key key{entry.op_id, entry.dtype,
                          entry.phase.value_or(entry.training ? training : now), category};
-    const Figures figures =
-        count::count_call(*entry.row, entry.arguments, entry.dtype, key.phase).figures;
+    const Figures figures = entry.figures(key.phase);
     executed = saturating_add(executed, figures.executed);
     tally::add(key, figures);
-    if (recording) count::record(*entry.row, entry.arguments, key, figures);
+    if (recording && entry.row != nullptr) count::record(*entry.row, entry.arguments, key, figures);
   }
   thread_state.counted += entries_.size();
   if (shadow > executed) {

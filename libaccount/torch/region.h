@@ -21,6 +21,9 @@ struct GraphCall {
   DType dtype = DType::other;
   std::string phase;  // a phase's name, kAsCalled or kTraining
 };
+// The `overload` of a call whose one argument is its operations: of a kernel with the user's
+// formula.
+inline constexpr char kLiteral[] = "=";
 // That in which the graph is called.
 inline constexpr char kAsCalled[] = "";
 // The forward graph of training: forward, or recompute within a backward.
@@ -38,15 +41,20 @@ class GraphCounts {
 
  private:
   struct Entry {
-    const count::Row* row;
+    const count::Row* row;  // nullptr: `literal`
     count::Arguments arguments;
     uint16_t op_id;
     DType dtype;
     std::optional<Phase> phase;
     bool training;
+    OpCount literal;
+
+    Figures figures(Phase in) const noexcept;
   };
+  void add_literal(const GraphCall& call, Entry entry);
   struct Declined {
     std::string op, reason;
+    OpCount bound;
   };
   std::vector<Entry> entries_;
   std::vector<Declined> declined_;

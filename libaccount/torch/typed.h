@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "count/uncounted.h"
 #include "torch/arguments.h"
 #include "torch/watch.h"
 
@@ -44,8 +45,13 @@ struct TypedKernel<Op, Out(In...)> {
     }
     const Watch::Parts parts(watch);
     Out out = Op::redispatch(below_us(keys), in...);
-    if (!parts.counted()) decline_call(watched, undense(keys));
+    if (!parts.counted()) decline_call(watched, undense(keys), bound_of(in...));
     return out;
+  }
+
+  static OpCount bound_of(const In&... in) noexcept {
+    const std::array<int64_t, sizeof...(In)> elements{elements_of(in)...};
+    return count::bound_of_elements(elements);
   }
 
   // Reads the call and counts it. A call that cannot be read is listed, and the training goes on.
@@ -63,10 +69,12 @@ struct TypedKernel<Op, Out(In...)> {
         position = 0;
         (read_facts(reading, writer, position++, in), ...);
       }
-      if (writer.problem() != nullptr) return decline_call(watched, writer.problem());
+      if (writer.problem() != nullptr) {
+        return decline_call(watched, writer.problem(), bound_of(in...));
+      }
       count_call(watched, reading, arguments, dtype);
     } catch (const std::exception&) {
-      decline_call(watched, "arguments could not be read");
+      decline_call(watched, "arguments could not be read", bound_of(in...));
     }
   }
 

@@ -141,7 +141,7 @@ inline const Reading& reading_for(const WatchedOp& op, c10::DispatchKeySet keys)
 // Counts a call that has returned: formula, tally and, while a step is being recorded, transcript.
 void count_call(const WatchedOp& op, const Reading& reading, const count::Arguments& arguments,
                 DType dtype) noexcept;
-// Lists a call that could not be counted.
-void decline_call(const WatchedOp& op, const char* reason) noexcept;
+// Lists a call that could not be counted; `bound`: count::bound_of_elements of its tensors.
+void decline_call(const WatchedOp& op, const char* reason, OpCount bound) noexcept;
 
 }  // namespace account::torch

@@ -28,6 +28,7 @@ from ._errors import (
     ThresholdReached,
     Unverified,
 )
+from ._formulas import add, kernel, register_formula
 from ._run import Run, start
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ __all__ = [
     "Totals",
     "Unverified",
     "__version__",
+    "add",
     "category",
     "cmake_prefix_path",
     "count",
+    "kernel",
+    "register_formula",
     "start",
 ]
 

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _load
+from . import _formulas, _load
 from ._after_import import after_import
 
 if TYPE_CHECKING:
@@ -208,9 +208,9 @@ def _size(size: Any) -> Any:
     if isinstance(size, bool):
         return int(size)
     node = getattr(size, "node", None)
-    if node is None:
+    if node is None and not hasattr(size, "free_symbols"):
         return int(size)
-    expression = node.expr
+    expression = size if node is None else node.expr
     if expression.is_number:
         return int(expression)
     from torch.utils._sympy.printers import PythonPrinter
@@ -250,14 +250,38 @@ def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], st
     elif name in ("cond", "while_loop", "scan", "map_impl"):
         plan["unknown"].append([name, "control flow in a compiled graph"])
     elif name.startswith("triton_kernel_wrapper"):
-        plan["unknown"].append([_triton_name(node), "a Triton kernel without a formula"])
+        _add_kernel(node, plan, phase)
 
 
-def _triton_name(node: Any) -> str:
+def _add_kernel(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
+    """A Triton kernel: its operations by the user's formula, as one number or expression."""
     from torch._higher_order_ops.triton_kernel_wrap import kernel_side_table
 
-    kernel = kernel_side_table.get_kernel(node.kwargs["kernel_idx"])
-    return f"triton::{getattr(kernel, '__name__', getattr(kernel, 'fn', kernel))}"
+    launched = kernel_side_table.get_kernel(node.kwargs["kernel_idx"])
+    kernel = _formulas.of_kernel(launched)
+    if kernel is None:
+        name = _formulas.kernel_name(launched)
+        plan["unknown"].append([f"triton::{name}", "a Triton kernel without a formula"])
+        return
+    constants = kernel_side_table.get_constant_args(node.kwargs["constant_args_idx"])
+    values = {name: _in_symbols(_value(v)) for name, v in node.kwargs["kwargs"].items()}
+    values |= constants | {"grid": [_in_symbols(_value(g)) for g in node.kwargs["grid"][0]]}
+    try:
+        operations = _size(kernel.operations(values))
+    except Exception as error:
+        plan["unknown"].append([kernel.op, f"its formula raised {type(error).__name__}"])
+        return
+    plan["calls"].append([kernel.op, "=", [[operations]], kernel.dtype(values), phase(node)])
+
+
+def _in_symbols(value: Any) -> Any:
+    """A size as an expression: a formula that asks for more than that must not specialise it."""
+    if hasattr(value, "shape"):
+        return _formulas.TensorShape(tuple(map(_in_symbols, value.shape)), value.dtype)
+    expression = getattr(getattr(value, "node", None), "expr", None)
+    if expression is None:
+        return value
+    return int(expression) if expression.is_number else expression
 
 
 def _flex_call(node: Any, name: str) -> list[Any]:

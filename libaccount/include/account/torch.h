@@ -3,18 +3,34 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "account/export.h"
+#include "account/formula.h"
 #include "account/keys.h"
+#include "account/op_count.h"
 #include "account/run.h"
 #include "account/status.h"
+#include "account/totals.h"
 
 namespace account::torch {
 
-// Registers counting kernels below autograd for every op that has a formula. Call once, before or
-// after Run::start; calling again is a no-op. Fails (unavailable) when this adapter was built for
-// another torch or another libaccount; training is unaffected then. Thread-safe.
+// Registers counting kernels below autograd for every op that has a formula, and for the ops of
+// other libraries, whose calls are listed as uncounted. Call once, before or after Run::start;
+// calling again only looks for ops that were defined since. Fails (unavailable) when this adapter
+// was built for another torch or another libaccount; training is unaffected then. Thread-safe.
 ACCOUNT_API Status install();
+
+// Counts the op "ns::name" (all its overloads) or "ns::name.overload" by your formula, from the
+// next call on. Its dtype is that of its first tensor; what it runs inside is not counted beside
+// it. invalid_argument: it has a formula already; not_found: no such op is defined. Thread-safe.
+ACCOUNT_API Status register_formula(const std::string& op, CallFormula formula);
+
+// Counts `operations` that no dispatcher saw, such as a kernel launched by hand: now, on this
+// thread, in the phase and category in which it is, under the name `op`. Call it after the kernel
+// was launched. invalid_argument: more than kMostOperationsOfACall, or model or lower above
+// executed. Thread-safe.
+ACCOUNT_API Status add(Figures operations, std::string_view op, DType dtype);
 
 // Lets the keepers of a multi-node job exchange totals over the store of the named c10d process
 // group ("0" is the default group), on a connection of its own. Without a process group yet, it is

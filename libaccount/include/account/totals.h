@@ -19,11 +19,12 @@ struct Figures {
   friend bool operator==(const Figures&, const Figures&) = default;
 };
 
-// An operation that was seen but has no formula.
+// Calls that were seen and could not be counted.
 struct Uncounted {
   std::string op;
   uint64_t calls = 0;
   std::string reason;
+  OpCount bound;  // what they computed at most, as far as their tensors tell; part of `upper`
 };
 
 // A sum over some scope (a block, a process, a run). Plain data; operations throughout.
@@ -31,7 +32,7 @@ struct Totals {
   OpCount executed;
   OpCount model;
   OpCount lower;
-  OpCount upper;       // executed plus the bounds of all gaps
+  OpCount upper;       // executed plus the bounds of all gaps and uncounted calls
   uint64_t calls = 0;  // counted calls
   uint64_t steps = 0;  // closed steps
   // Executed operations by qualified op name ("aten::mm") and by the words of keys.h.

@@ -326,5 +326,29 @@ TEST(UncountedTest, CallsAreListedWithTheirReasonAndSubtract) {
   EXPECT_TRUE(subtract(before, before).empty());
 }
 
+TEST(UncountedTest, BoundsAddUpAndGoIntoTheUpperFigure) {
+  const auto before = read_uncounted();
+  note_uncounted("test::bounded", "no formula", 1000);
+  note_uncounted("test::bounded", "no formula", 234);
+  Totals totals;
+  totals.upper = 5;
+  add_uncounted(totals, subtract(read_uncounted(), before));
+  ASSERT_EQ(totals.uncounted.size(), 1u);
+  EXPECT_EQ(totals.uncounted[0].bound, OpCount(1234));
+  EXPECT_EQ(totals.upper, OpCount(1239));
+}
+
+TEST(UncountedTest, ABoundPairsTheTwoLargestTensors) {
+  const auto bound = [](std::vector<int64_t> elements) { return bound_of_elements(elements); };
+  EXPECT_EQ(bound({}), OpCount(0));
+  EXPECT_EQ(bound({3}), OpCount(4 * 9 + 64 * 3));
+  EXPECT_EQ(bound({2, 7, 5}), OpCount(4 * 35 + 64 * 14));
+  EXPECT_EQ(bound({7, 7, -1}), OpCount(4 * 49 + 64 * 14));
+  EXPECT_GT(bound({INT64_MAX, INT64_MAX}), OpCount::from_limbs(0, uint64_t{1} << 62));
+  // It is above what a product, [3,40] x [40,5], and an attention, 2 heads of [6,8], cost.
+  EXPECT_GE(bound({120, 200, 15}), OpCount(2 * 3 * 40 * 5));
+  EXPECT_GE(bound({96, 96, 96}), OpCount(2 * 2 * 6 * 6 * (8 + 8)));
+}
+
 }  // namespace
 }  // namespace account::count

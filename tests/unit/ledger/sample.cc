@@ -63,7 +63,7 @@ CounterLine counted(int incarnation, uint64_t amount, uint64_t steps, bool with_
 }
 
 void write_sample(FileSystem& files, const std::string& run_folder, bool with_end,
-                  const std::string& node, int first_rank) {
+                  const std::string& node, int first_rank, const std::vector<Json>& notes) {
   FakeClock clock;
   auto opened = Writer::open(files, clock, options_for(run_folder, "run-1", node));
   ASSERT_THAT(opened, testing::IsOk());
@@ -81,6 +81,7 @@ void write_sample(FileSystem& files, const std::string& run_folder, bool with_en
   writer.counters(counted(a, 5, 2, false));
   ASSERT_THAT(writer.seal(SealReason::time), testing::IsOk());
   writer.event("note", Json::object({{"kind", "uncounted"}, {"op", "my::op"}, {"calls", 3}}));
+  for (const Json& note : notes) writer.event("note", note);
   writer.counters(counted(a, 8, 3));
   writer.counters(counted(b, 5, 3));
   if (with_end) {

@@ -32,7 +32,8 @@ inline constexpr Recount kRecount = &count::recount;
 
 // Two ranks of a world of two, three seals, a transcript, a bounded gap, closed.
 void write_sample(FileSystem& files, const std::string& run_folder, bool with_end = true,
-                  const std::string& node = kNode, int first_rank = 0);
+                  const std::string& node = kNode, int first_rank = 0,
+                  const std::vector<Json>& notes = {});
 inline constexpr uint64_t kSampleOperations = 1300;  // 800 by the first rank, 500 by the second
 inline constexpr uint64_t kSampleBound = 7;
 

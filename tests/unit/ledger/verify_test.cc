@@ -47,6 +47,33 @@ TEST_F(VerifyTest, RecomputesEveryFigureFromTheLastLines) {
   EXPECT_EQ(report.level, "L0");
 }
 
+// Each process start tells cumulative numbers, again and again.
+TEST_F(VerifyTest, TakesTheLastWordOfEachProcessStartOnUncountedCalls) {
+  const auto said = [](int incarnation, const char* reason, int calls, uint64_t bound) {
+    return Json::object({{"kind", "uncounted"},
+                         {"op", "my::op"},
+                         {"incarnation", incarnation},
+                         {"reason", reason},
+                         {"calls", calls},
+                         {"bound_operations", OpCount(bound)}});
+  };
+  write_sample(FileSystem::real(), run_, true, kNode, 0,
+               {said(1, "no formula", 1, 10), said(1, "no formula", 4, 40),
+                said(2, "no formula", 2, 20), said(1, "other", 1, 5)});
+  const Totals totals = verified(run_).totals;
+  ASSERT_EQ(totals.uncounted.size(), 3u);  // with the sample's own
+  uint64_t calls = 0;
+  for (const Uncounted& kind : totals.uncounted) {
+    if (kind.reason == "no formula") {
+      EXPECT_EQ(kind.calls, 6u);
+      EXPECT_EQ(kind.bound, OpCount(60));
+    }
+    calls += kind.calls;
+  }
+  EXPECT_EQ(calls, 6u + 1u + 3u);
+  EXPECT_EQ(totals.upper, OpCount(kSampleOperations + kSampleBound + 60 + 5));
+}
+
 TEST_F(VerifyTest, TakesARunAndANodeFolderAlike) {
   write_sample(FileSystem::real(), run_);
   EXPECT_EQ(verified(run_).totals.executed, verified(run_ + "/node-1f00ba5e").totals.executed);
