@@ -173,6 +173,19 @@ class Graph {
   torch::GraphCounts* counts_;
 };
 
+// What one replay of a CUDA graph computes: the work since begin_capture().
+class Captured {
+ public:
+  Captured() : work_(loaded_adapter().end_capture()) {}
+  ~Captured() { adapter->destroy_captured(work_); }
+  Captured(const Captured&) = delete;
+  Captured& operator=(const Captured&) = delete;
+  void replay() const { adapter->replay(work_); }
+
+ private:
+  torch::CapturedWork* work_;
+};
+
 // None, a number, a list, or ("tensor", sizes, dtype's name).
 py::object to_python(const CallArgument& argument) {
   switch (argument.kind) {
@@ -373,6 +386,8 @@ PYBIND11_MODULE(_core, m) {
   py::class_<Graph>(m, "Graph")
       .def(py::init<const std::vector<Graph::Call>&>(), py::arg("calls"))
       .def("run", &Graph::run, py::arg("function"), py::arg("inputs"));
+  m.def("begin_capture", [] { loaded_adapter().begin_capture(); });
+  py::class_<Captured>(m, "Captured").def(py::init<>()).def("replay", &Captured::replay);
   py::class_<CategoryHandle>(m, "CategoryHandle")
       .def(py::init<const std::string&>(), py::arg("word"))
       .def("close", &CategoryHandle::close);

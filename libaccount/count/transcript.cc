@@ -153,6 +153,13 @@ void record(const Row& row, const Arguments& arguments, tally::Key key,
                {&row, arguments, key.dtype, key.phase, key.category, 1, figures});
 }
 
+void record_not_kept(uint64_t calls) noexcept {
+  tally::Page* page = tally::active_page();
+  if (page == nullptr || !recording.load(std::memory_order_relaxed)) return;
+  tally::Transcript& area = page->layout().transcript;
+  if (Recorder::is_recording(area)) area.not_kept.fetch_add(calls, std::memory_order_relaxed);
+}
+
 void on_step_closed(uint64_t closed_step) noexcept {
   tally::Page* page = tally::active_page();
   if (closed_step == 0 || page == nullptr) return;

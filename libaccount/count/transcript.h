@@ -27,6 +27,9 @@ ACCOUNT_API extern std::atomic<bool> recording;
 ACCOUNT_API void record(const Row& row, const Arguments& arguments, tally::Key key,
                         const Figures& figures) noexcept;
 
+// Of a step that is being recorded: so many of its calls have no row to be counted again by.
+ACCOUNT_API void record_not_kept(uint64_t calls) noexcept;
+
 // Called after each closed step (0: none closed): ends the recording and begins the next step's if
 // it is to be recorded. That is the first at or after each of the steps 1, 2, 10, 100 and the
 // keeper's `wanted_at` for which the keeper has emptied the area (so for 2: step 3 or soon after).

@@ -3,11 +3,13 @@
 
 #include "account/torch.h"
 #include "account/version.h"
+#include "torch/capture.h"
 #include "torch/foreign.h"
 #include "torch/phase.h"
 #include "torch/region.h"
 
 extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
+  using account::torch::CapturedWork;
   using account::torch::CategoryScope;
   using account::torch::GraphCall;
   using account::torch::GraphCounts;
@@ -35,6 +37,10 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
             if (graph != nullptr) graph->count(shadow);
           },
       .calls_counted = []() noexcept { return account::torch::thread_state.counted; },
+      .begin_capture = account::torch::begin_capture,
+      .end_capture = account::torch::end_capture,
+      .replay = [](const CapturedWork* work) noexcept { work->replay(); },
+      .destroy_captured = [](CapturedWork* work) { delete work; },
       .watch_new_ops = account::torch::watch_new_ops,
       .register_formula = account::torch::register_formula,
       .add = account::torch::add,

@@ -15,6 +15,7 @@
 
 namespace account::torch {
 
+class CapturedWork;
 class CategoryScope;
 class GraphCounts;
 struct GraphCall;
@@ -34,6 +35,11 @@ struct Adapter {
   void (*enter_region)() noexcept;
   void (*leave_region)(const GraphCounts* graph) noexcept;
   uint64_t (*calls_counted)() noexcept;  // by this thread
+  // CUDA graphs (capture.h).
+  void (*begin_capture)() noexcept;
+  CapturedWork* (*end_capture)();
+  void (*replay)(const CapturedWork* work) noexcept;
+  void (*destroy_captured)(CapturedWork* work);
   void (*watch_new_ops)();
   Status (*register_formula)(const std::string& op, CallFormula formula);
   Status (*add)(Figures operations, std::string_view op, DType dtype);

@@ -19,6 +19,7 @@
 #include "count/uncounted.h"
 #include "tally/tally.h"
 #include "torch/call_shapes.h"
+#include "torch/capture.h"
 #include "torch/category.h"
 #include "torch/phase.h"
 #include "torch/watch.h"
@@ -101,8 +102,7 @@ void count_by(const ForeignOp& op, const CallFormula& formula, const Reader& rea
     }
     const tally::Key key{op.op_id, reader.dtype(), current_phase(thread_state), current_category()};
     const OpCount model = key.phase == Phase::recompute ? OpCount() : *operations;
-    ++thread_state.counted;
-    tally::add(key, {*operations, model, *operations});
+    count_without_row(key, {*operations, model, *operations});
   } catch (...) {
     decline("its formula raised an exception");
   }
@@ -409,8 +409,7 @@ Status add(Figures operations, std::string_view op, DType dtype) {
   }
   const tally::Key key{tally::op_id(op), dtype, current_phase(thread_state), current_category()};
   if (key.phase == Phase::recompute) operations.model = OpCount();
-  ++thread_state.counted;
-  tally::add(key, operations);
+  count_without_row(key, operations);
   return {};
 }
 

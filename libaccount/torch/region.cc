@@ -87,6 +87,7 @@ void GraphCounts::count(OpCount shadow) const noexcept {
     executed = saturating_add(executed, figures.executed);
     tally::add(key, figures);
     if (recording && entry.row != nullptr) count::record(*entry.row, entry.arguments, key, figures);
+    if (recording && entry.row == nullptr) count::record_not_kept(1);
   }
   thread_state.counted += entries_.size();
   if (shadow > executed) {

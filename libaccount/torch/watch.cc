@@ -4,6 +4,7 @@
 #include "count/transcript.h"
 #include "count/uncounted.h"
 #include "tally/tally.h"
+#include "torch/capture.h"
 #include "torch/category.h"
 #include "torch/phase.h"
 
@@ -73,6 +74,9 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
     return;
   }
   ++thread_state.counted;
+  if (capturing.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (keep_captured(key, counted.figures)) return;
+  }
   tally::add(key, counted.figures);
   if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {
     count::record(*reading.row, arguments, key, counted.figures);

@@ -101,7 +101,7 @@ def test_what_could_not_be_counted_is_listed_here_and_in_the_evidence(run, accou
     for _ in range(2):
         torch.mm(sparse, sparse)
     (listed,) = run.totals().uncounted
-    bound = 2 * (4 * 16 * 16 + 64 * 32)  # of two [4,4], at each call
+    bound = 2 * (4 * 16 * 16 + 64 * (16 + 16 + 4 + 4))  # two [4,4] with 4 elements stored, twice
     assert listed == {"op": "aten::mm", "calls": 2, "reason": reason, "bound": bound}
     assert run.totals().upper == bound
     run.finish()

@@ -25,9 +25,9 @@ def register_formula(op: str, formula: Callable[..., int]) -> None:
 
     `formula` gets the call's arguments as the op does (keyword-only ones by keyword): of a tensor
     its ``shape`` and ``dtype`` (``ndim``, ``size()`` and ``numel()`` too), other values as numbers,
-    and, where it has a parameter ``out``, what the op returned. It returns the operations of
-    the call: an addition or multiplication is 1, a fused multiply-add 2. What the op runs inside is not
-    counted beside it. A formula that raises, or returns anything but a number of operations,
+    and, where it has a parameter ``out``, what the op returned. It returns the operations of the
+    call: an addition or multiplication is 1, a fused multiply-add 2. What the op runs inside is
+    not counted beside it. A formula that raises, or returns anything but a number of operations,
     leaves the call in ``uncounted``, with the reason; training goes on.
 
     Raises Error where there is no such op, or where it has a formula already. Thread-safe; called

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _compile, _formulas
+from . import _compile, _cuda_graphs, _formulas
 from ._after_import import after_import
 from ._errors import Error
 
@@ -44,6 +44,7 @@ def watching_core() -> Any:
         loaded.load_adapter(str(adapter))
         _watching = True
         _compile.install()
+        _cuda_graphs.install()
         after_import("torch.library", _formulas.watch_definitions)
     loaded.watch_new_ops()
     return loaded

@@ -1,0 +1,42 @@
+// Work that is captured into a CUDA graph: it runs at each replay, and not while it is captured.
+// So what is counted between begin and end of a capture is kept aside, and counts at each replay.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "account/totals.h"
+#include "tally/tally.h"
+
+namespace account::torch {
+
+// What one replay of a graph computes. Immutable; replay() from any thread.
+class CapturedWork {
+ public:
+  struct Entry {
+    tally::Key key;
+    Figures figures;
+  };
+  explicit CapturedWork(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+  // Counts one replay, in the phases and categories of the capture.
+  void replay() const noexcept;
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+// True while a capture is under way in this process; looked at by each counted call.
+extern std::atomic<bool> capturing;
+
+// Captures of one process come one after the other (torch.cuda.graphs). A second begin drops what
+// the first one kept; an end without a begin gives work that is empty.
+void begin_capture() noexcept;
+CapturedWork* end_capture();
+// Keeps a call aside; false if no capture is under way any more.
+bool keep_captured(const tally::Key& key, const Figures& figures) noexcept;
+
+// Counts a call that has no row: now, or at each replay of the graph that is being captured.
+void count_without_row(const tally::Key& key, const Figures& figures) noexcept;
+
+}  // namespace account::torch

@@ -1,0 +1,125 @@
+"""CUDA graphs count by replay: the bookkeeping, on a class with torch's methods (no GPU here).
+
+tests/gpu/check.py does the same with real graphs.
+"""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+import torch
+from libaccount import _cuda_graphs
+
+import libaccount as account
+
+PRODUCT = 2 * 4 * 4 * 4
+
+
+class Graph:
+    """torch.cuda.CUDAGraph, as far as it is watched."""
+
+    def capture_begin(self, pool=None, capture_error_mode="global"):
+        self.pool = pool
+
+    def capture_end(self):
+        if self.pool == "broken":
+            raise RuntimeError("capture failed")
+
+    def replay(self):
+        self.replays = getattr(self, "replays", 0) + 1
+
+
+@pytest.fixture(scope="module")
+def graph_class():
+    class Watched(Graph):
+        pass
+
+    with account.count():
+        pass  # torch is watched from here on
+    _cuda_graphs.watch(SimpleNamespace(CUDAGraph=Watched))
+    return Watched
+
+
+def product():
+    return torch.ones(4, 4) @ torch.ones(4, 4)
+
+
+def test_captured_work_counts_at_each_replay(graph_class):
+    graph = graph_class()
+    with account.count() as captured:
+        graph.capture_begin()
+        product()
+        product()
+        graph.capture_end()
+    with account.count() as replayed:
+        for _ in range(3):
+            graph.replay()
+    assert captured.executed == 0
+    assert (graph.replays, replayed.by_op) == (3, {"aten::mm": 3 * 2 * PRODUCT})
+
+
+def test_phases_types_and_categories_are_those_of_the_capture(graph_class):
+    graph = graph_class()
+    x = torch.ones(4, 4, dtype=torch.float64, requires_grad=True)
+    with account.category("train"):
+        graph.capture_begin()
+        (x @ torch.ones(4, 4, dtype=torch.float64)).sum().backward()
+        graph.capture_end()
+    with account.count() as c:
+        graph.replay()
+    assert c.by_phase == {"forward": PRODUCT, "backward": PRODUCT}
+    assert c.by_dtype == {"float64": 2 * PRODUCT}
+    assert c.by_category == {"train": 2 * PRODUCT}
+
+
+def test_work_of_other_threads_is_captured_too(graph_class):
+    graph = graph_class()
+    graph.capture_begin()
+    thread = threading.Thread(target=product)
+    thread.start()
+    thread.join()
+    graph.capture_end()
+    with account.count() as c:
+        graph.replay()
+    assert c.executed == PRODUCT
+
+
+def test_work_added_by_hand_is_captured_too(graph_class):
+    graph = graph_class()
+    with account.count() as c:
+        graph.capture_begin()
+        account.add(7, op="mine", dtype="bf16")
+        graph.capture_end()
+        graph.replay()
+        graph.replay()
+    assert c.by_op == {"mine": 14}
+
+
+def test_graphs_keep_their_own_work_and_capture_again(graph_class):
+    one, other = graph_class(), graph_class()
+    for graph, times in ((one, 1), (other, 2), (one, 3)):
+        graph.capture_begin()
+        for _ in range(times):
+            product()
+        graph.capture_end()
+    with account.count() as c:
+        one.replay()
+        other.replay()
+    assert c.executed == 5 * PRODUCT
+
+
+def test_after_a_capture_work_counts_at_once_again_even_if_it_failed(graph_class):
+    graph = graph_class()
+    graph.capture_begin(pool="broken")
+    with pytest.raises(RuntimeError, match="capture failed"):
+        graph.capture_end()
+    with account.count() as c:
+        product()
+    assert c.executed == PRODUCT
+
+
+def test_a_graph_captured_before_counting_is_listed(graph_class):
+    with account.count() as c:
+        graph_class().replay()
+    (entry,) = c.uncounted
+    assert (entry["op"], entry["calls"]) == ("CUDA graph", 1)
