@@ -19,8 +19,8 @@ import time
 VARIANTS = ["bare", "bare again", "libaccount", "FlopCounterMode", "torch.profiler"]
 # FlopCounterMode and the profiler do not see into compiled code, or stop it: left out there.
 COMPILED = ["bare", "bare again", "libaccount"]
-WORKLOADS = {"small, eager": (2, 128, 64), "middle, eager": (8, 1024, 512),
-             "small, compiled": (2, 128, 64), "middle, compiled": (8, 1024, 512),
+WORKLOADS = {"small, eager": (2, 128, 64), "middle, eager": (6, 1024, 512),
+             "small, compiled": (2, 128, 64), "middle, compiled": (6, 1024, 512),
              "small, reduce-overhead": (2, 128, 64)}
 
 
@@ -28,9 +28,7 @@ def variants_of(workload):
     return VARIANTS if "eager" in workload else COMPILED
 
 
-def serve(variant, folder, channel):
-    import torch
-
+def serve(variant, folder, device, channel):
     end_step = None
     if variant == "libaccount":
         import libaccount
@@ -42,22 +40,29 @@ def serve(variant, folder, channel):
     while (request := channel.recv()) is not None:
         name, calls = request
         if name not in steps:
-            steps[name] = _step(name, end_step)
+            steps[name] = _step(name, end_step, device)
             for _ in range(3):
                 steps[name]()
         with _counter(variant):
-            torch.cuda.synchronize()
+            wait(device)
             begin = time.perf_counter()
             for _ in range(calls):
                 steps[name]()
-            torch.cuda.synchronize()
+            wait(device)
             seconds = time.perf_counter() - begin
         channel.send(seconds / calls)
     if variant == "libaccount":
         run.finish()
 
 
-def _step(name, end_step):
+def wait(device):
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _step(name, end_step, device):
     """A transformer in bfloat16: layers, width and length by name, 8 sequences."""
     import torch
 
@@ -65,9 +70,10 @@ def _step(name, end_step):
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(width, width // 64, 4 * width, dropout=0.0,
                                              batch_first=True)
-    net = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False).cuda().bfloat16()
+    net = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    net = net.to(device, torch.bfloat16)
     optimizer = torch.optim.AdamW(net.parameters(), fused=True)
-    x = torch.randn(8, length, width, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(8, length, width, device=device, dtype=torch.bfloat16)
     function = net
     if "eager" not in name:
         mode = "reduce-overhead" if "reduce" in name else "default"
@@ -95,24 +101,27 @@ def _counter(variant):
     return contextlib.nullcontext()
 
 
-def measure(rounds, folder):
+def measure(rounds, folder, device, workloads):
     context = multiprocessing.get_context("spawn")
     channels, processes = {}, []
     for variant in VARIANTS:
         channels[variant], theirs = context.Pipe()
-        processes.append(context.Process(target=serve, args=(variant, folder, theirs)))
+        processes.append(context.Process(target=serve, args=(variant, folder, device, theirs)))
         processes[-1].start()
     for channel in channels.values():
         assert channel.recv() == "ready"
-    for name in WORKLOADS:  # warm, compilation included, all at once
+    print("warming", flush=True)
+    for name in workloads:  # compilation included, all at once
         for variant in variants_of(name):
             channels[variant].send((name, 1))
         for variant in variants_of(name):
             channels[variant].recv()
-    seconds = {(name, variant): [] for name in WORKLOADS for variant in variants_of(name)}
+    seconds = {(name, variant): [] for name in workloads for variant in variants_of(name)}
+    print("measuring", flush=True)
     for round_ in range(rounds):
-        for name in WORKLOADS:
-            order = variants_of(name)
+        for name in workloads:
+            # A profiler takes a second to start and stop: every third round will do.
+            order = [v for v in variants_of(name) if v != "torch.profiler" or round_ % 3 == 0]
             for variant in order if round_ % 2 else reversed(order):
                 channels[variant].send((name, 5))
                 seconds[name, variant].append(channels[variant].recv())
@@ -132,22 +141,28 @@ def interval(values):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", default="", help="the workloads whose name contains this")
+    parser.add_argument("--device", default="cuda", help="cpu: to try this script out")
     parser.add_argument("--out", help="where the results go, as JSON")
     args = parser.parse_args()
     import torch
 
-    if not torch.cuda.is_available():
+    if args.device == "cuda" and not torch.cuda.is_available():
         print("no CUDA device here; nothing was measured")
         return 3
     os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99"}
     with tempfile.TemporaryDirectory() as folder:
-        seconds = measure(args.rounds, folder)
-    title = f"{torch.cuda.get_device_name()}; torch {torch.__version__}; {datetime.date.today()}"
+        workloads = [name for name in WORKLOADS if args.only in name]
+        seconds = measure(args.rounds, folder, args.device, workloads)
+    device = torch.cuda.get_device_name() if args.device == "cuda" else args.device
+    title = f"{device}; torch {torch.__version__}; {datetime.date.today()}"
     print(f"{title}; medians of {args.rounds} rounds of 5 steps")
     rows = []
     for (name, variant), values in seconds.items():
-        ratios = [v / b for v, b in zip(values, seconds[name, "bare"], strict=True)]
+        bare = seconds[name, "bare"]
+        bare = bare if len(values) == len(bare) else bare[::3]
+        ratios = [v / b for v, b in zip(values, bare, strict=True)]
         low, high = interval(ratios)
         row = {"step": name, "variant": variant, "ms": statistics.median(values) * 1e3,
                "ratio": statistics.median(ratios), "low": low, "high": high}

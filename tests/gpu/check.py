@@ -70,7 +70,8 @@ def integer_and_fp8_products():
 def grouped_products():
     a, b = ones(96, 64, grad=True), ones(3, 64, 32, grad=True)
     ends = torch.tensor([32, 64, 96], device="cuda", dtype=torch.int32)
-    c = counted(lambda: torch._grouped_mm(a, b, ends).sum().backward())
+    gradient = ones(96, 32)
+    c = counted(lambda: torch._grouped_mm(a, b, ends).backward(gradient))
     product = 2 * 96 * 64 * 32
     yield same("_grouped_mm", c.by_phase, {"forward": product, "backward": 2 * product})
 
@@ -199,7 +200,12 @@ def perceptron():
 
 
 def step_of(function, batch=32):
-    return lambda: function(ones(batch, 64)).sum().backward()
+    def step():
+        # Gradients in the memory of a CUDA graph do not outlive its next run.
+        function.zero_grad(set_to_none=True)
+        function(ones(batch, 64)).sum().backward()
+
+    return step
 
 
 def perceptron_counts(batch=32):
@@ -221,6 +227,30 @@ def compiled_code():
             if mode != "default":
                 torch.compiler.cudagraph_mark_step_begin()
             yield same(f"{mode}, call {call}", counted(step).by_phase, perceptron_counts())
+
+
+@check
+def compiled_code_with_checkpoints_and_without_python():
+    from torch.utils.checkpoint import checkpoint
+
+    net = perceptron()
+    compiled = torch.compile(lambda x: checkpoint(net, x, use_reentrant=False))
+    x = ones(32, 64, grad=True)
+    c = counted(lambda: compiled(x).sum().backward())
+    product = 2 * 32 * 64 * 128
+    # Backward: both gradients of both layers. The second product is not computed again: its
+    # result is no input of any gradient.
+    yield same("checkpoint inside", c.by_phase,
+               {"forward": 2 * product, "recompute": product, "backward": 4 * product})
+    wrapped = torch.compile(perceptron(), options={"cpp_wrapper": True})
+    yield same("cpp_wrapper", counted(step_of(wrapped)).by_phase, perceptron_counts())
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        exported = torch.export.export(perceptron(), (ones(32, 64),))
+        path = torch._inductor.aoti_compile_and_package(
+            exported, package_path=os.path.join(folder, "net.pt2"))
+        package = torch._inductor.aoti_load_package(path)
+        yield same("AOTInductor package", counted(package, ones(32, 64)).by_phase,
+                   {"forward": 2 * product})
 
 
 @check
@@ -381,6 +411,31 @@ def losses_are_the_same_with_and_without():
                             env=environment, check=False) for switch in ("off", "on")]
     yield same("50 losses", lines[1].stdout or lines[1].stderr[-300:], lines[0].stdout)
     yield same("there are 50", lines[0].stdout.count("0x"), 50)
+
+
+JOB = """
+import sys, torch
+sys.path.insert(0, "tests/gpu")
+import check
+net = check.perceptron()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for _ in range(10):
+    check.step_of(net)()
+    optimizer.step()
+"""
+
+
+@check
+def a_job_under_account_run():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["account", "run", "--dir", folder, "--run", "job", "--",
+                        sys.executable, "-c", JOB], check=True, capture_output=True)
+        done = subprocess.run(["account", "verify", os.path.join(folder, "job"), "--json"],
+                              check=True, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    yield same("operations", int(report["operations"]), 10 * sum(perceptron_counts().values()))
+    yield same("steps", int(report["steps"]), 10)
+    yield same("evidence", (report["ok"], report["gaps"]), (True, []))
 
 
 def main():

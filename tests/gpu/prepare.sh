@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 rm -rf .gpu
 mkdir -p .gpu/debs
-(cd .gpu/debs && apt-get download -q -o APT::Sandbox::User=root libsodium-dev libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev >/dev/null)
+(cd .gpu/debs && apt-get download -q -o APT::Sandbox::User=root libsodium-dev libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev \
+  libbenchmark-dev libbenchmark1debian >/dev/null)
 for package in .gpu/debs/*.deb; do dpkg -x "$package" .gpu/root; done
 rm -rf .gpu/debs .gpu/root/usr/share/doc
 du -sh .gpu
