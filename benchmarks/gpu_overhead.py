@@ -110,25 +110,27 @@ def measure(rounds, folder, device, workloads):
         processes[-1].start()
     for channel in channels.values():
         assert channel.recv() == "ready"
-    print("warming", flush=True)
-    for name in workloads:  # compilation included, all at once
-        for variant in variants_of(name):
-            channels[variant].send((name, 1))
-        for variant in variants_of(name):
-            channels[variant].recv()
-    seconds = {(name, variant): [] for name in workloads for variant in variants_of(name)}
-    print("measuring", flush=True)
-    for round_ in range(rounds):
-        for name in workloads:
-            # A profiler takes a second to start and stop: every third round will do.
-            order = [v for v in variants_of(name) if v != "torch.profiler" or round_ % 3 == 0]
-            for variant in order if round_ % 2 else reversed(order):
-                channels[variant].send((name, 5))
-                seconds[name, variant].append(channels[variant].recv())
+    for name in workloads:
+        yield name, _measure_one(name, rounds, channels)
     for channel in channels.values():
         channel.send(None)
     for process in processes:
         process.join()
+
+
+def _measure_one(name, rounds, channels):
+    """Seconds a step by variant, and round."""
+    for variant in variants_of(name):  # warm, compilation included, all at once
+        channels[variant].send((name, 1))
+    for variant in variants_of(name):
+        channels[variant].recv()
+    seconds = {variant: {} for variant in variants_of(name)}
+    for round_ in range(rounds):
+        # A profiler takes a second to start and stop: every third round will do.
+        order = [v for v in variants_of(name) if v != "torch.profiler" or round_ % 3 == 0]
+        for variant in order if round_ % 2 else reversed(order):
+            channels[variant].send((name, 5))
+            seconds[variant][round_] = channels[variant].recv()
     return seconds
 
 
@@ -152,27 +154,30 @@ def main():
         print("no CUDA device here; nothing was measured")
         return 3
     os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99"}
-    with tempfile.TemporaryDirectory() as folder:
-        workloads = [name for name in WORKLOADS if args.only in name]
-        seconds = measure(args.rounds, folder, args.device, workloads)
     device = torch.cuda.get_device_name() if args.device == "cuda" else args.device
     title = f"{device}; torch {torch.__version__}; {datetime.date.today()}"
-    print(f"{title}; medians of {args.rounds} rounds of 5 steps")
+    print(f"{title}; medians of {args.rounds} rounds of 5 steps", flush=True)
     rows = []
-    for (name, variant), values in seconds.items():
-        bare = seconds[name, "bare"]
-        bare = bare if len(values) == len(bare) else bare[::3]
-        ratios = [v / b for v, b in zip(values, bare, strict=True)]
-        low, high = interval(ratios)
-        row = {"step": name, "variant": variant, "ms": statistics.median(values) * 1e3,
-               "ratio": statistics.median(ratios), "low": low, "high": high}
-        rows.append(row)
-        print(f"{name:24} {variant:16} {row['ms']:9.3f} ms  x{row['ratio']:.3f} "
-              f"({low:.3f} to {high:.3f})", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        workloads = [name for name in WORKLOADS if args.only in name]
+        for name, seconds in measure(args.rounds, folder, args.device, workloads):
+            rows += [_row(name, variant, seconds) for variant in seconds]
     if args.out:
         with open(args.out, "w", encoding="utf-8") as file:
             json.dump({"machine": title, "rows": rows}, file)
     return 0
+
+
+def _row(name, variant, seconds):
+    """Against the bare process in the same rounds; printed, too."""
+    ratios = [value / seconds["bare"][round_] for round_, value in seconds[variant].items()]
+    low, high = interval(ratios)
+    row = {"step": name, "variant": variant,
+           "ms": statistics.median(seconds[variant].values()) * 1e3,
+           "ratio": statistics.median(ratios), "low": low, "high": high}
+    print(f"{name:24} {variant:16} {row['ms']:9.3f} ms  x{row['ratio']:.3f} "
+          f"({low:.3f} to {high:.3f})", flush=True)
+    return row
 
 
 if __name__ == "__main__":
