@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from libaccount import _cuda_graphs
 
 import libaccount as account
+from libaccount import _cuda_graphs
 
 PRODUCT = 2 * 4 * 4 * 4
 

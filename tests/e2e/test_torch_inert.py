@@ -20,14 +20,14 @@ net = torch.nn.Sequential(
     torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 32),
     torch.nn.Dropout(0.1), torch.nn.GELU(), torch.nn.Linear(32, 10))
 opt = torch.optim.AdamW(net.parameters(), lr=1e-2)
-for step in range(30):
+for step in range(50):
     x, y = torch.randn(16, 1, 8, 8), torch.randint(10, (16,))
     loss = torch.nn.functional.cross_entropy(net(x), y)
     opt.zero_grad(); loss.backward(); opt.step()
     print(loss.detach().numpy().tobytes().hex())
 if sys.argv[1] == "counted":
     totals = libaccount.start().totals()
-    assert totals.steps == 30 and totals.executed > 0, totals
+    assert totals.steps == 50 and totals.executed > 0, totals
 """
 
 
@@ -45,7 +45,7 @@ def losses(kind, folder):
 
 def test_losses_are_bit_equal_with_and_without(tmp_path):
     bare, counted = losses("bare", tmp_path), losses("counted", tmp_path)
-    assert len(bare) == 30 == len(set(bare))
+    assert len(bare) == 50 == len(set(bare))
     assert counted == bare
 
 
