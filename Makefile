@@ -63,9 +63,10 @@ $(VENV)/.build: requirements/build.txt requirements/venv.sh | system
 	@$(PIP) install -q -r requirements/build.txt
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.build
+$(VENV)/.test: requirements/test.txt requirements/test-no-deps.txt $(VENV)/.build
 	@echo 'Installing what the tests need into $(VENV)'
 	@$(PIP) install -q -r requirements/test.txt
+	@$(PIP) install -q --no-deps -r requirements/test-no-deps.txt
 	@touch $@
 
 # A download of 350 MB for one header and the library that a test asks for its version: only `make
