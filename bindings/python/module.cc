@@ -14,6 +14,7 @@
 
 #include "account/account.h"
 #include "account/formula.h"
+#include "count/audit.h"
 #include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
@@ -74,17 +75,32 @@ py::list to_list(const std::vector<Uncounted>& items) {
   return list;
 }
 
+py::list to_list(const std::vector<Audited>& items) {
+  py::list list;
+  for (const Audited& item : items) {
+    py::dict entry;
+    entry["op"] = item.op;
+    entry["calls"] = item.calls;
+    entry["estimate"] = to_int(item.estimate);
+    entry["bound"] = to_int(item.bound);
+    list.append(std::move(entry));
+  }
+  return list;
+}
+
 // What this process had counted at one moment.
 struct Snapshot {
   tally::Counters counters = tally::read_process();
   std::vector<Uncounted> uncounted = count::read_uncounted();
+  std::vector<Audited> audited = count::read_audited();
 };
 
 // What it counted since then.
-Totals totals_since(const Snapshot& begin) {
+Totals totals_since(const Snapshot& begin, bool audited) {
   const Snapshot now;
   Totals totals = tally::to_totals(tally::subtract(now.counters, begin.counters));
   count::add_uncounted(totals, count::subtract(now.uncounted, begin.uncounted));
+  if (audited) count::add_audited(totals, count::subtract(now.audited, begin.audited));
   return totals;
 }
 
@@ -319,7 +335,8 @@ void bind_totals(py::module_& m) {
       .def_property_readonly("by_phase", table(&Totals::by_phase))
       .def_property_readonly("by_dtype", table(&Totals::by_dtype))
       .def_property_readonly("by_category", table(&Totals::by_category))
-      .def_property_readonly("uncounted", [](const Totals& t) { return to_list(t.uncounted); });
+      .def_property_readonly("uncounted", [](const Totals& t) { return to_list(t.uncounted); })
+      .def_property_readonly("audited", [](const Totals& t) { return to_list(t.audited); });
 }
 
 void bind_run(py::module_& m) {
@@ -365,7 +382,8 @@ PYBIND11_MODULE(_core, m) {
   bind_totals(m);
   bind_run(m);
   py::class_<Snapshot>(m, "Snapshot").def(py::init<>());
-  m.def("totals_since", &totals_since, py::arg("begin"));
+  m.def("totals_since", &totals_since, py::arg("begin"), py::arg("audited"));
+  m.def("watch_every_op", [](bool on) { loaded_adapter().watch_every_op(on); }, py::arg("on"));
   m.def("ensure_page", &ensure_page);
   m.def("export_refusal", &export_refusal, py::arg("way"), py::arg("target"));
   m.def("load_adapter", &load_adapter, py::arg("path"));

@@ -76,11 +76,18 @@ void put_node(const ledger::NodeReport& node) {
   for (const std::string& remark : node.remarks) put_line("  " + remark);
 }
 
-void put_totals(const Totals& totals) {
+void put_totals(const ledger::Report& report) {
+  const Totals& totals = report.totals;
   put_line(
       fmt::format("operations {} ({})", totals.executed.to_decimal(), totals.executed.to_short()));
   put_line(fmt::format("  model {}, lower {}, upper {}; {} calls", totals.model.to_decimal(),
                        totals.lower.to_decimal(), totals.upper.to_decimal(), totals.calls));
+  if (report.audited_steps != 0) {
+    put_line(fmt::format(
+        "  without a formula (pointwise work, norms, optimizers): at most {} by the worst of {} "
+        "audited steps, in the upper figure",
+        report.audit_bound.to_short(), report.audited_steps));
+  }
   put_breakdown("category", totals.by_category);
   put_breakdown("phase", totals.by_phase);
   put_breakdown("dtype", totals.by_dtype);
@@ -128,6 +135,8 @@ Json to_json(const ledger::Report& report) {
                        {"model", totals.model},
                        {"lower", totals.lower},
                        {"upper", totals.upper},
+                       {"audited_steps", report.audited_steps},
+                       {"audit_bound", report.audit_bound},
                        {"calls", totals.calls},
                        {"ranks", report.ranks},
                        {"world_size", report.world_size},
@@ -150,7 +159,7 @@ void put_report(const ledger::Report& report) {
                        report.nodes.size() == 1 ? "" : "s", report.ranks,
                        report.ranks == 1 ? "" : "s", report.totals.steps));
   for (const auto& node : report.nodes) put_node(node);
-  put_totals(report.totals);
+  put_totals(report);
   put_line(report.gaps.empty() ? "gaps: none" : "gaps:");
   for (const std::string& gap : report.gaps) put_line("  " + gap);
   for (const auto& problem : report.problems) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <type_traits>
 
+#include "count/audit.h"
 #include "count/transcript_row.h"
 
 namespace account::count {
@@ -113,7 +114,10 @@ void begin_if_due(tally::Transcript& area, uint64_t step) noexcept {
     area.wanted_at.store(0, std::memory_order_relaxed);
     due = true;
   }
-  if (due) recorder.begin(area, step);
+  if (!due) return;
+  recorder.begin(area, step);
+  // Not the first: a process that closes no steps would be watched for ever.
+  if (step > 1) begin_audited_step();
 }
 
 Status refuse_line(uint64_t line, const std::string& why) {
@@ -164,7 +168,10 @@ void on_step_closed(uint64_t closed_step) noexcept {
   tally::Page* page = tally::active_page();
   if (closed_step == 0 || page == nullptr) return;
   tally::Transcript& area = page->layout().transcript;
-  if (Recorder::is_recording(area)) recorder.end(area);
+  if (Recorder::is_recording(area)) {
+    recorder.end(area);
+    end_audited_step(closed_step);
+  }
   begin_if_due(area, closed_step + 1);
 }
 

@@ -148,7 +148,9 @@ struct Report {
   std::string run;
   std::vector<NodeReport> nodes;
   std::vector<Incarnation> incarnations;
-  Totals totals;                  // upper includes bounded gaps
+  Totals totals;                  // upper includes bounded gaps, uncounted calls and audit_bound
+  uint64_t audited_steps = 0;     // on which ops without a formula were watched
+  OpCount audit_bound;            // what those ops did at most, over the run
   uint64_t ranks = 0;             // distinct ranks that counted
   uint64_t world_size = 0;        // the largest world that an incarnation saw
   std::vector<std::string> gaps;  // sentences, bounded ones with their bound

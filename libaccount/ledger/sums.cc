@@ -8,6 +8,8 @@
 #include <set>
 #include <tuple>
 
+#include "count/audit.h"
+
 namespace account::ledger {
 namespace {
 
@@ -93,6 +95,25 @@ void add_uncounted(const std::vector<Json>& events, Totals& totals) {
   }
 }
 
+// The bounds of ops without a formula, by the worst of all audited steps.
+void add_audits(Report& report) {
+  std::vector<count::AuditedStep> steps;
+  for (const NodeReport& node : report.nodes) {
+    for (const Json& event : node.events) {
+      if (text_of(event, "kind") != "audit") continue;
+      const auto executed = event.get_op_count("executed");
+      const auto estimate = event.get_op_count("estimate");
+      const auto bound = event.get_op_count("bound_operations");
+      if (executed.ok() && estimate.ok() && bound.ok()) {
+        steps.push_back({*executed, *estimate, *bound});
+      }
+    }
+  }
+  report.audited_steps = steps.size();
+  report.audit_bound = count::bound_by_audits(steps, report.totals.executed);
+  add(report.totals.upper, report.audit_bound);
+}
+
 // The processes of one start of the job, on all nodes: torchrun counts its restarts.
 struct Generation {
   std::set<int> ranks;
@@ -166,6 +187,7 @@ void sum_up(const std::vector<NodeRead>& reads, Report& report) {
     add_gaps(node_folder_name(node.node), node.gaps, report);
     add_uncounted(node.events, report.totals);
   }
+  add_audits(report);
   add_missing_ranks(reads, report);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "count/audit.h"
 #include "count/transcript.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
@@ -73,6 +74,7 @@ struct Run::State {
   pid_t owner = 0;
   tally::Counters before;  // what this process had counted when the run began
   std::vector<Uncounted> uncounted_before;
+  size_t audits_before = 0;
   bool finished = false;
   Status finish_status;
   std::mutex roads_mutex;
@@ -123,6 +125,7 @@ Result<Run> Run::start(const RunOptions& options) {
   }
   state->before = tally::read_process();
   state->uncounted_before = count::read_uncounted();
+  state->audits_before = count::audited_steps().size();
   state->page = page.get();
   state->attendant = std::make_unique<Attendant>(settings, page->layout());
   tally::activate(std::move(page));
@@ -155,6 +158,9 @@ Totals Run::totals() const {
   if (state_ == nullptr || state_->page == nullptr) return Totals();
   Totals totals = tally::to_totals(tally::subtract(tally::read_process(), state_->before));
   count::add_uncounted(totals, count::subtract(count::read_uncounted(), state_->uncounted_before));
+  std::vector<count::AuditedStep> audits = count::audited_steps();
+  audits.erase(audits.begin(), audits.begin() + static_cast<std::ptrdiff_t>(state_->audits_before));
+  totals.upper = saturating_add(totals.upper, count::bound_by_audits(audits, totals.executed));
   return totals;
 }
 
@@ -167,6 +173,7 @@ Status Run::finish() {
   if (state_->finished) return state_->finish_status;
   state_->finished = true;
   count::tell_uncounted();
+  count::end_audited_step(0);
   tally::PageLayout& page = state_->page->layout();
   // A rank that was stopped stays one: its end is no orderly end of training.
   const auto stopped = static_cast<uint32_t>(tally::RankState::stopped);

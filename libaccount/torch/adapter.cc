@@ -3,6 +3,7 @@
 
 #include "account/torch.h"
 #include "account/version.h"
+#include "torch/audit.h"
 #include "torch/capture.h"
 #include "torch/foreign.h"
 #include "torch/phase.h"
@@ -41,6 +42,7 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
       .end_capture = account::torch::end_capture,
       .replay = [](const CapturedWork* work) noexcept { work->replay(); },
       .destroy_captured = [](CapturedWork* work) { delete work; },
+      .watch_every_op = account::torch::watch_every_op,
       .watch_new_ops = account::torch::watch_new_ops,
       .register_formula = account::torch::register_formula,
       .add = account::torch::add,

@@ -40,6 +40,7 @@ struct Adapter {
   CapturedWork* (*end_capture)();
   void (*replay)(const CapturedWork* work) noexcept;
   void (*destroy_captured)(CapturedWork* work);
+  void (*watch_every_op)(bool on);
   void (*watch_new_ops)();
   Status (*register_formula)(const std::string& op, CallFormula formula);
   Status (*add)(Figures operations, std::string_view op, DType dtype);

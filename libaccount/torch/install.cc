@@ -16,8 +16,10 @@
 
 #include "account/torch.h"
 #include "account/version.h"
+#include "count/audit.h"
 #include "count/formula.h"
 #include "tally/tally.h"
+#include "torch/audit.h"
 #include "torch/boxed.h"
 #include "torch/foreign.h"
 #include "torch/typed.h"
@@ -205,6 +207,7 @@ Status install_once() {
   try {
     ACCOUNT_RETURN_IF_ERROR(check_fit());
     ACCOUNT_RETURN_IF_ERROR(register_kernels());
+    count::watch_all_ops.store(watch_every_op, std::memory_order_release);
     return self_test();
   } catch (const std::exception& error) {
     return {Code::unavailable, std::string("torch refused the counting kernels: ") + error.what()};

@@ -34,7 +34,7 @@ def test_stubs_name_what_the_compiled_module_has():
     for node in stub.body:
         if isinstance(node, ast.FunctionDef):
             assert callable(getattr(_core, node.name))
-        elif isinstance(node, ast.ClassDef) and node.name != "UncountedCall":
+        elif isinstance(node, ast.ClassDef) and node.name not in {"AuditedOp", "UncountedCall"}:
             compiled = getattr(_core, node.name)
             for member in node.body:
                 name = getattr(member, "name", None) or getattr(

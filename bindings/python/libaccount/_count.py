@@ -10,13 +10,16 @@ from . import _load
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._core import Snapshot, Totals, UncountedCall
+    from ._core import AuditedOp, Snapshot, Totals, UncountedCall
 
 
 class count:
     """Counts what this process computes inside a block, on all threads, backward included.
 
     Works with and without a run; blocks nest. Inside the block the figures are those so far.
+    With ``audit=True`` every op is watched, which slows the block down: ``audited`` then lists
+    what has no formula (pointwise work, norms, optimizers) with an estimate and a bound, and
+    ``upper`` includes the bounds.
 
     >>> import torch, libaccount as account
     >>> x = torch.ones(8, 4, requires_grad=True)
@@ -26,7 +29,8 @@ class count:
     (256, {'backward': 128, 'forward': 128})
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, audit: bool = False) -> None:
+        self._audit = audit
         self._begin: Snapshot | None = None
         self._result: Totals | None = None
 
@@ -35,6 +39,8 @@ class count:
         core.ensure_page()
         self._result = None
         self._begin = core.Snapshot()
+        if self._audit:
+            core.watch_every_op(True)
         return self
 
     def __exit__(
@@ -43,6 +49,8 @@ class count:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._audit:
+            _load.core().watch_every_op(False)
         self._result = self.totals()
 
     def totals(self) -> Totals:
@@ -52,7 +60,7 @@ class count:
         core = _load.core()
         if self._begin is None:
             raise ValueError("nothing was counted yet: use `with libaccount.count() as c:`")
-        result: Totals = core.totals_since(self._begin)
+        result: Totals = core.totals_since(self._begin, self._audit)
         return result
 
     @property
@@ -99,6 +107,11 @@ class count:
     def uncounted(self) -> list[UncountedCall]:
         """Calls that were seen and could not be counted: op, calls, reason."""
         return self.totals().uncounted
+
+    @property
+    def audited(self) -> list[AuditedOp]:
+        """With ``audit=True``: ops without a formula, with calls, estimate and bound."""
+        return self.totals().audited
 
     def get_total_flops(self) -> int:
         """``executed``, under the name that torch's FlopCounterMode has for it."""

@@ -27,6 +27,14 @@ struct Uncounted {
   OpCount bound;  // what they computed at most, as far as their tensors tell; part of `upper`
 };
 
+// Calls of an op without a formula that were seen on an audit (doc/counting.md).
+struct Audited {
+  std::string op;
+  uint64_t calls = 0;
+  OpCount estimate;  // what they computed, about
+  OpCount bound;     // and at most
+};
+
 // A sum over some scope (a block, a process, a run). Plain data; operations throughout.
 struct Totals {
   OpCount executed;
@@ -41,6 +49,7 @@ struct Totals {
   std::map<std::string, OpCount> by_dtype;
   std::map<std::string, OpCount> by_category;
   std::vector<Uncounted> uncounted;
+  std::vector<Audited> audited;  // of a block that was audited as a whole: count(audit=True)
 };
 
 }  // namespace account

@@ -74,6 +74,21 @@ TEST_F(VerifyTest, TakesTheLastWordOfEachProcessStartOnUncountedCalls) {
   EXPECT_EQ(totals.upper, OpCount(kSampleOperations + kSampleBound + 60 + 5));
 }
 
+TEST_F(VerifyTest, BoundsOpsWithoutAFormulaByTheWorstAuditedStep) {
+  const auto audit = [](uint64_t executed, uint64_t bound) {
+    return Json::object({{"kind", "audit"},
+                         {"executed", OpCount(executed)},
+                         {"estimate", OpCount(bound / 2)},
+                         {"bound_operations", OpCount(bound)}});
+  };
+  write_sample(FileSystem::real(), run_, true, kNode, 0, {audit(100, 2), audit(50, 4)});
+  const Report report = verified(run_);
+  EXPECT_EQ(report.audited_steps, 2u);
+  EXPECT_EQ(report.audit_bound, OpCount((kSampleOperations / 50 + 1) * 4));
+  EXPECT_EQ(report.totals.upper,
+            OpCount(kSampleOperations + kSampleBound + (kSampleOperations / 50 + 1) * 4));
+}
+
 TEST_F(VerifyTest, TakesARunAndANodeFolderAlike) {
   write_sample(FileSystem::real(), run_);
   EXPECT_EQ(verified(run_).totals.executed, verified(run_ + "/node-1f00ba5e").totals.executed);
