@@ -20,6 +20,7 @@
 #include "gate/gate.h"
 #include "tally/tally.h"
 #include "torch/adapter.h"
+#include "torch/modules.h"
 #include "torch/region.h"
 
 namespace py = pybind11;
@@ -188,6 +189,16 @@ class Graph {
  private:
   torch::GraphCounts* counts_;
 };
+
+// (place, op, phase, executed) of each.
+py::list read_places() {
+  py::list rows;
+  for (const torch::PlaceRow& row : loaded_adapter().read_places()) {
+    rows.append(py::make_tuple(row.place, tally::op_name(row.op), std::string(name(row.phase)),
+                               to_int(row.executed)));
+  }
+  return rows;
+}
 
 // What one replay of a CUDA graph computes: the work since begin_capture().
 class Captured {
@@ -383,6 +394,11 @@ PYBIND11_MODULE(_core, m) {
   bind_run(m);
   py::class_<Snapshot>(m, "Snapshot").def(py::init<>());
   m.def("totals_since", &totals_since, py::arg("begin"), py::arg("audited"));
+  m.def("track_modules", [](bool on) { loaded_adapter().track_modules(on); });
+  m.def("enter_place", [](uint64_t place) { loaded_adapter().enter_place(place); });
+  m.def("leave_place", [] { loaded_adapter().leave_place(); });
+  m.def("current_place", [] { return loaded_adapter().current_place(); });
+  m.def("read_places", &read_places);
   m.def("watch_every_op", [](bool on) { loaded_adapter().watch_every_op(on); }, py::arg("on"));
   m.def("ensure_page", &ensure_page);
   m.def("export_refusal", &export_refusal, py::arg("way"), py::arg("target"));

@@ -66,6 +66,8 @@ uint16_t op_id(std::string_view qualified_name) {
   return Process::instance().op_id(qualified_name);
 }
 
+std::string op_name(uint16_t id) { return Process::instance().op_name(id); }
+
 bool post_event(EventKind kind, std::string_view text) noexcept {
   try {
     return Process::instance().post_event(kind, text);

@@ -81,6 +81,11 @@ std::vector<const Page*> Process::pages() {
   return all;
 }
 
+std::string Process::op_name(uint16_t id) {
+  const std::lock_guard lock(mutex_);
+  return id < op_names_.size() ? op_names_[id] : std::string(kOtherOp);
+}
+
 uint16_t Process::op_id(std::string_view qualified_name) {
   const std::lock_guard lock(mutex_);
   if (const auto known = op_ids_.find(qualified_name); known != op_ids_.end()) return known->second;

@@ -43,6 +43,7 @@ class Process {
   std::vector<const Page*> pages();
 
   uint16_t op_id(std::string_view qualified_name);
+  std::string op_name(uint16_t id);
 
   // A slot for the calling thread in the active page, and the generation it is good for; nullptr
   // where all are taken or no page is active. Opens a forked child's page, which allocates.

@@ -81,6 +81,7 @@ ACCOUNT_API Page* active_page() noexcept;  // nullptr before the first activate(
 // The id of an op's qualified name in this process, registered at first sight; 0 ("other") once
 // kOps names are taken. Takes a lock: call it at install time, not per call.
 ACCOUNT_API uint16_t op_id(std::string_view qualified_name);
+ACCOUNT_API std::string op_name(uint16_t id);  // takes a lock, too
 
 struct Key {
   uint16_t op;

@@ -6,6 +6,7 @@
 #include "torch/audit.h"
 #include "torch/capture.h"
 #include "torch/foreign.h"
+#include "torch/modules.h"
 #include "torch/phase.h"
 #include "torch/region.h"
 
@@ -42,6 +43,11 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
       .end_capture = account::torch::end_capture,
       .replay = [](const CapturedWork* work) noexcept { work->replay(); },
       .destroy_captured = [](CapturedWork* work) { delete work; },
+      .track_modules = account::torch::track_modules,
+      .enter_place = account::torch::enter_place,
+      .leave_place = account::torch::leave_place,
+      .current_place = account::torch::current_place,
+      .read_places = account::torch::read_places,
       .watch_every_op = account::torch::watch_every_op,
       .watch_new_ops = account::torch::watch_new_ops,
       .register_formula = account::torch::register_formula,

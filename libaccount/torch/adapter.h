@@ -19,6 +19,7 @@ class CapturedWork;
 class CategoryScope;
 class GraphCounts;
 struct GraphCall;
+struct PlaceRow;
 
 struct Adapter {
   const char* build_id;  // stays the first member for ever
@@ -40,6 +41,12 @@ struct Adapter {
   CapturedWork* (*end_capture)();
   void (*replay)(const CapturedWork* work) noexcept;
   void (*destroy_captured)(CapturedWork* work);
+  // Counts by module (modules.h).
+  void (*track_modules)(bool on);
+  void (*enter_place)(uint64_t place);
+  void (*leave_place)() noexcept;
+  uint64_t (*current_place)() noexcept;
+  std::vector<PlaceRow> (*read_places)();
   void (*watch_every_op)(bool on);
   void (*watch_new_ops)();
   Status (*register_formula)(const std::string& op, CallFormula formula);

@@ -14,6 +14,7 @@ namespace {
 
 struct Capture {
   std::mutex mutex;
+  bool on = false;
   std::vector<CapturedWork::Entry> entries;
 };
 // Never destroyed: threads may count until the process is gone.
@@ -24,10 +25,11 @@ Capture& the_capture() {
 
 }  // namespace
 
-constinit std::atomic<bool> capturing{false};
-
 void CapturedWork::replay() const noexcept {
-  for (const Entry& entry : entries_) tally::add(entry.key, entry.figures);
+  for (const Entry& entry : entries_) {
+    if (attention.load(std::memory_order_relaxed) != 0) look_after(entry.key, entry.figures);
+    tally::add(entry.key, entry.figures);
+  }
   thread_state.counted += entries_.size();
   count::record_not_kept(entries_.size());
 }
@@ -36,13 +38,15 @@ void begin_capture() noexcept {
   Capture& capture = the_capture();
   const std::lock_guard lock(capture.mutex);
   capture.entries.clear();
-  capturing.store(true, std::memory_order_release);
+  capture.on = true;
+  attend(kCapturing, true);
 }
 
 CapturedWork* end_capture() {
   Capture& capture = the_capture();
   const std::lock_guard lock(capture.mutex);
-  capturing.store(false, std::memory_order_release);
+  capture.on = false;
+  attend(kCapturing, false);
   // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): this one may throw; adapter.h
   return new CapturedWork(std::exchange(capture.entries, {}));
 }
@@ -50,7 +54,7 @@ CapturedWork* end_capture() {
 bool keep_captured(const tally::Key& key, const Figures& figures) noexcept {
   Capture& capture = the_capture();
   const std::lock_guard lock(capture.mutex);
-  if (!capturing.load(std::memory_order_acquire)) return false;
+  if (!capture.on) return false;
   try {
     capture.entries.push_back({key, figures});
   } catch (const std::exception&) {
@@ -61,7 +65,7 @@ bool keep_captured(const tally::Key& key, const Figures& figures) noexcept {
 
 void count_without_row(const tally::Key& key, const Figures& figures) noexcept {
   ++thread_state.counted;
-  if (capturing.load(std::memory_order_relaxed) && keep_captured(key, figures)) return;
+  if (attention.load(std::memory_order_relaxed) != 0 && look_after(key, figures)) return;
   tally::add(key, figures);
   count::record_not_kept(1);
 }

@@ -2,7 +2,6 @@
 // So what is counted between begin and end of a capture is kept aside, and counts at each replay.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -25,9 +24,6 @@ class CapturedWork {
  private:
   std::vector<Entry> entries_;
 };
-
-// True while a capture is under way in this process; looked at by each counted call.
-extern std::atomic<bool> capturing;
 
 // Captures of one process come one after the other (torch.cuda.graphs). A second begin drops what
 // the first one kept; an end without a begin gives work that is empty.

@@ -85,6 +85,7 @@ void GraphCounts::count(OpCount shadow) const noexcept {
                          entry.phase.value_or(entry.training ? training : now), category};
     const Figures figures = entry.figures(key.phase);
     executed = saturating_add(executed, figures.executed);
+    if (attention.load(std::memory_order_relaxed) != 0 && look_after(key, figures)) continue;
     tally::add(key, figures);
     if (recording && entry.row != nullptr) count::record(*entry.row, entry.arguments, key, figures);
     if (recording && entry.row == nullptr) count::record_not_kept(1);

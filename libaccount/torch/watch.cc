@@ -6,6 +6,7 @@
 #include "tally/tally.h"
 #include "torch/capture.h"
 #include "torch/category.h"
+#include "torch/modules.h"
 #include "torch/phase.h"
 
 namespace account::torch {
@@ -50,6 +51,14 @@ constexpr auto kDTypes = make_dtypes();
 }  // namespace
 
 thread_local constinit ThreadState thread_state;
+constinit std::atomic<uint32_t> attention{0};
+
+bool look_after(const tally::Key& key, const Figures& figures) noexcept {
+  const uint32_t to = attention.load(std::memory_order_acquire);
+  if ((to & kCapturing) != 0 && keep_captured(key, figures)) return true;
+  if ((to & kModules) != 0) note_place(key, figures.executed);
+  return false;
+}
 
 const char* undense(c10::DispatchKeySet keys) noexcept {
   if (is_dense(keys)) return nullptr;
@@ -74,8 +83,8 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
     return;
   }
   ++thread_state.counted;
-  if (capturing.load(std::memory_order_relaxed)) [[unlikely]] {
-    if (keep_captured(key, counted.figures)) return;
+  if (attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    if (look_after(key, counted.figures)) return;
   }
   tally::add(key, counted.figures);
   if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {

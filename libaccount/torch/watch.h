@@ -10,12 +10,15 @@
 #include <c10/core/DispatchKeySet.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
 #include "account/keys.h"
 #include "account/op_count.h"
+#include "account/totals.h"
 #include "count/formula.h"
+#include "tally/tally.h"
 
 namespace account::torch {
 
@@ -72,6 +75,19 @@ struct ThreadState {
   bool canary_seen = false;
 };
 extern thread_local constinit ThreadState thread_state __attribute__((tls_model("initial-exec")));
+
+// What a counted call has to look after beside the tally: nothing, as a rule.
+enum Attention : uint32_t {
+  kCapturing = 1,  // a CUDA graph is being captured (capture.h)
+  kModules = 2,    // counts are kept by module, too (modules.h)
+};
+extern std::atomic<uint32_t> attention;
+inline void attend(Attention to, bool on) noexcept {
+  on ? attention.fetch_or(to, std::memory_order_acq_rel)
+     : attention.fetch_and(~static_cast<uint32_t>(to), std::memory_order_acq_rel);
+}
+// Gives it that; true if the call is not to be counted now. For `attention` that is not 0.
+bool look_after(const tally::Key& key, const Figures& figures) noexcept;
 
 // Where a redispatch from our kernels goes: to whatever lies below BackendSelect.
 inline c10::DispatchKeySet below_us(c10::DispatchKeySet keys) {

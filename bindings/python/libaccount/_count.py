@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
-from . import _load
+from . import _load, _modules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,7 +19,8 @@ class count:
     Works with and without a run; blocks nest. Inside the block the figures are those so far.
     With ``audit=True`` every op is watched, which slows the block down: ``audited`` then lists
     what has no formula (pointwise work, norms, optimizers) with an estimate and a bound, and
-    ``upper`` includes the bounds.
+    ``upper`` includes the bounds. With ``by_module=True`` the block also counts by module, by
+    global module hooks (in code that torch compiled, they cost a recompilation).
 
     >>> import torch, libaccount as account
     >>> x = torch.ones(8, 4, requires_grad=True)
@@ -29,8 +30,10 @@ class count:
     (256, {'backward': 128, 'forward': 128})
     """
 
-    def __init__(self, *, audit: bool = False) -> None:
+    def __init__(self, *, audit: bool = False, by_module: bool = False) -> None:
         self._audit = audit
+        self._by_module = by_module
+        self._modules: _modules.Watching | None = None
         self._begin: Snapshot | None = None
         self._result: Totals | None = None
 
@@ -41,6 +44,8 @@ class count:
         self._begin = core.Snapshot()
         if self._audit:
             core.watch_every_op(True)
+        if self._by_module:
+            self._modules = _modules.Watching()
         return self
 
     def __exit__(
@@ -51,6 +56,8 @@ class count:
     ) -> None:
         if self._audit:
             _load.core().watch_every_op(False)
+        if self._modules is not None:
+            self._modules.close()
         self._result = self.totals()
 
     def totals(self) -> Totals:
@@ -113,9 +120,61 @@ class count:
         """With ``audit=True``: ops without a formula, with calls, estimate and bound."""
         return self.totals().audited
 
+    @property
+    def by_module(self) -> dict[str, int]:
+        """With ``by_module=True``: executed by module, with all that it calls, forward and
+        backward; ``Global`` has all. A module is named as in the outermost one: ``Net.layer1.0``.
+        """
+        return {name: sum(ops.values()) for name, ops in self._ops_by_module().items()}
+
     def get_total_flops(self) -> int:
         """``executed``, under the name that torch's FlopCounterMode has for it."""
         return self.executed
+
+    def get_flop_counts(self) -> dict[str, dict[Any, int]]:
+        """As FlopCounterMode's: by module, then by op (``torch.ops.aten.mm``).
+
+        Without ``by_module=True`` there is ``Global`` alone.
+        """
+        return {
+            name: {_packet(op): n for op, n in ops.items()}
+            for name, ops in self._ops_by_module().items()
+        }
+
+    def get_table(self, depth: int | None = None) -> str:
+        """By module and phase, modules down to `depth`; what ``print(c)`` shows."""
+        if self._modules is not None:
+            return _modules.table(self._modules.counts(), depth)
+        totals = self.totals()
+        lines = [f"executed {totals.executed:,}, model {totals.model:,}"]
+        for title, by in (("phase", totals.by_phase), ("dtype", totals.by_dtype),
+                          ("op", totals.by_op)):  # fmt: skip
+            lines += [f"  {title:<6} {word:<40} {n:>26,}" for word, n in by.items()]
+        lines += [f"  uncounted {u['op']}: {u['calls']} calls, {u['reason']}"
+                  for u in totals.uncounted]  # fmt: skip
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.get_table()
+
+    def _ops_by_module(self) -> dict[str, dict[str, int]]:
+        if self._modules is None:
+            if self._by_module:
+                raise ValueError("nothing was counted yet: use `with libaccount.count() as c:`")
+            return {_modules.GLOBAL: self.totals().by_op}
+        return {
+            name: {op: sum(by.values()) for op, by in ops.items()}
+            for name, ops in self._modules.counts().items()
+        }
+
+
+def _packet(op: str) -> Any:
+    """torch's own object for an op, where it has one."""
+    import torch
+
+    space, _, name = op.partition("::")
+    packets = getattr(torch.ops, space, None) if name else None
+    return getattr(packets, name, op) if packets is not None else op
 
 
 class category(ContextDecorator):
