@@ -126,9 +126,9 @@ soak: $(INSTALLED)
 	@ACCOUNT_KILLS=$(SOAK_KILLS) ACCOUNT_KILLS_SEED=$(SOAK_SEED) \
 		$(BUILD)/tests/e2e/cpp/e2e_many_kills
 
+# Writes the table that the README shows.
 bench: $(INSTALLED)
-	@$(BUILD)/benchmarks/bench_op
-	@$(BIN)/python benchmarks/overhead.py
+	@$(BIN)/python benchmarks/overhead.py --bench-op $(BUILD)/benchmarks/bench_op --readme README.md
 
 lint: $(INSTALLED) $(VENV)/.lint
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/house/lint.py $(BUILD) $(LINT)

@@ -1,9 +1,13 @@
-"""What counting costs in Python, beside torch's own counters: one operation, and a training step.
+"""What counting costs, beside torch's own counters: one operation, training steps, compiled code.
 
 Every variant has a process of its own, as a user would have; all of them are up at once and take
-turns, so that a machine that speeds up or slows down meanwhile does so for all. Each figure is the
-median over the rounds. The libaccount process takes part in a real run, with its keeper beside it,
-and a step ends with run.step().
+turns, so that a machine that speeds up or slows down meanwhile does so for all. A figure is the
+median, over the rounds, of a variant's time over the bare one's in the same round, with its 95 %
+confidence interval; `bare again` is a second bare process and shows what the method cannot tell
+apart. The libaccount process takes part in a real run, with its keeper beside it, and a step ends
+with run.step().
+
+    overhead.py [--rounds N] [--bench-op PROGRAM] [--readme README.md]
 """
 
 import argparse
@@ -13,12 +17,26 @@ import multiprocessing
 import os
 import pathlib
 import platform
+import re
 import statistics
+import subprocess
 import tempfile
 import time
 
-VARIANTS = ["bare", "libaccount", "FlopCounterMode", "torch.profiler"]
-CALLS = {"mm 4x4": 500, "add 4x4 (no formula)": 500, "training step": 2}
+VARIANTS = ["bare", "bare again", "libaccount", "FlopCounterMode", "torch.profiler"]
+# Calls a round; of a training step: layers, width, length of 8 sequences.
+CALLS = {
+    "mm 4x4": 500,
+    "add 4x4, no formula": 500,
+    "training step, small": 4,
+    "training step, middle": 2,
+    "training step, large": 1,
+    "compiled step": 4,
+    "compiled step, afterwards": 4,
+}
+SIZES = {"small": (2, 64, 32), "middle": (2, 128, 64), "large": (4, 256, 64)}
+UNITS = {"mm 4x4": ("µs", 1e6), "add 4x4, no formula": ("µs", 1e6)}
+BEGIN, END = "<!-- make bench -->", "<!-- /make bench -->"
 
 
 def serve(variant, folder, channel):
@@ -26,7 +44,7 @@ def serve(variant, folder, channel):
     import torch
 
     torch.set_num_threads(1)
-    end_step = _nothing
+    run, end_step = None, _nothing
     if variant == "libaccount":
         import libaccount
 
@@ -34,19 +52,32 @@ def serve(variant, folder, channel):
         end_step = run.step
     workloads = {
         "mm 4x4": _binary(torch.mm, torch.ones(4, 4)),
-        "add 4x4 (no formula)": _binary(torch.add, torch.ones(4, 4)),
-        "training step": _training_step(end_step),
+        "add 4x4, no formula": _binary(torch.add, torch.ones(4, 4)),
+        **{f"training step, {size}": _training_step(SIZES[size], end_step) for size in SIZES},
+        "compiled step": _training_step(SIZES["small"], end_step, compiled=True),
     }
+    with _counter(variant):  # compiles as it will run
+        workloads["compiled step"]()
     channel.send("ready")
     while (name := channel.recv()) is not None:
-        with _counter(variant):
-            workloads[name]()  # warm
+        if name.endswith("afterwards"):  # the same function, and nobody counts any more
+            if run is not None:
+                run.finish()
+            counter, workload = contextlib.nullcontext(), workloads["compiled step"]
+        else:
+            counter, workload = _counter(variant), workloads[name]
+        with counter:
+            workload()  # warm
             begin = time.perf_counter()
             for _ in range(CALLS[name]):
-                workloads[name]()
+                workload()
             seconds = time.perf_counter() - begin
         channel.send(seconds / CALLS[name])
-    if variant == "libaccount":
+    if run is not None:
+        begin = time.perf_counter()
+        for _ in range(1000):
+            end_step()
+        channel.send((time.perf_counter() - begin) / 1000)
         run.finish()
 
 
@@ -58,19 +89,20 @@ def _binary(op, a):
     return lambda: op(a, a)
 
 
-def _training_step(end_step):
-    """A two-layer transformer of width 128 on 8 x 64 tokens: some 20 ms on one core."""
+def _training_step(size, end_step, compiled=False):
     import torch
 
+    layers, width, length = size
     torch.manual_seed(0)
-    layer = torch.nn.TransformerEncoderLayer(128, 4, 256, dropout=0.0, batch_first=True)
-    net = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    layer = torch.nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True)
+    net = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
     optimizer = torch.optim.AdamW(net.parameters())
-    x = torch.randn(8, 64, 128)
+    x = torch.randn(8, length, width)
+    function = torch.compile(net) if compiled else net
 
     def step():
         optimizer.zero_grad()
-        net(x).square().mean().backward()
+        function(x).square().mean().backward()
         optimizer.step()
         end_step()
 
@@ -92,25 +124,36 @@ def _counter(variant):
 
 
 def measure(rounds, folder):
-    """Medians by workload and variant."""
+    """Seconds by workload and variant, a list over the rounds; and those of run.step() alone."""
     context = multiprocessing.get_context("spawn")
     channels, processes = {}, []
     for variant in VARIANTS:
         channels[variant], theirs = context.Pipe()
         processes.append(context.Process(target=serve, args=(variant, folder, theirs)))
         processes[-1].start()
-        assert channels[variant].recv() == "ready"
+    for channel in channels.values():
+        assert channel.recv() == "ready"
     seconds = {(name, variant): [] for name in CALLS for variant in VARIANTS}
-    for round_ in range(rounds):
-        for name in CALLS:
+    for name in CALLS:
+        for round_ in range(rounds):
             for variant in VARIANTS if round_ % 2 else reversed(VARIANTS):
                 channels[variant].send(name)
                 seconds[name, variant].append(channels[variant].recv())
     for channel in channels.values():
         channel.send(None)
+    edge = channels["libaccount"].recv()
     for process in processes:
         process.join()
-    return {key: statistics.median(values) for key, values in seconds.items()}
+    return seconds, edge
+
+
+def ratio(values, bare):
+    """The median of the rounds' ratios, and its 95 % confidence interval by order statistics."""
+    ordered = sorted(value / base for value, base in zip(values, bare, strict=True))
+    n = len(ordered)
+    reach = 0.98 * n**0.5
+    low, high = max(0, int(n / 2 - reach)), min(n - 1, int(n / 2 + reach))
+    return statistics.median(ordered), ordered[low], ordered[high]
 
 
 def processor():
@@ -119,27 +162,63 @@ def processor():
     return f"{', '.join(sorted(names)) or platform.machine()}, {os.cpu_count()} cores"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args().rounds
-    # The processes that are measured write nothing meanwhile.
-    os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryDirectory() as folder:
-        medians = measure(rounds, folder)
+def op_costs(program):
+    """From bench_op: nanoseconds over the bare call, in C++."""
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    return dict(re.findall(r"^(\S.*?) +counting costs +([+-][0-9.]+) ns", done.stdout, re.M))
 
+
+def report(rounds, seconds, edge, costs):
+    """Lines of Markdown."""
     import torch
 
-    print(f"{processor()}; torch {torch.__version__}; {datetime.date.today()}")
-    print(f"{'median of ' + str(rounds):22}" + "".join(f"{variant:>22}" for variant in VARIANTS))
+    yield (f"{processor()}; torch {torch.__version__}; {datetime.date.today():%-d %B %Y}; "
+           f"one thread, {rounds} rounds; times the bare one's, with its 95 % interval.")
+    yield ""
+    yield "| | bare | " + " | ".join(VARIANTS[1:]) + " |"
+    yield "| --- |" + " ---: |" * len(VARIANTS)
     for name in CALLS:
-        unit, scale = ("ms", 1e3) if name == "training step" else ("us", 1e6)
-        bare = medians[name, "bare"]
-        cells = (
-            f"{medians[name, variant] * scale:.3f} {unit}  x{medians[name, variant] / bare:.2f}"
-            for variant in VARIANTS
-        )
-        print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells))
+        unit, scale = UNITS.get(name, ("ms", 1e3))
+        bare = seconds[name, "bare"]
+        cells = [f"{statistics.median(bare) * scale:.2f} {unit}"]
+        for variant in VARIANTS[1:]:
+            middle, low, high = ratio(seconds[name, variant], bare)
+            cells.append(f"x{middle:.2f} ({low:.2f}-{high:.2f})")
+        yield f"| {name} | " + " | ".join(cells) + " |"
+    if not costs:
+        return
+    typed = float(costs["mm"])
+    ops = 1000  # a step of 100 ms has some hundred counted calls; GPT-2's 250
+    share = (ops * typed * 1e-9 + edge) / 0.1
+    yield ""
+    yield ("In C++ (`bench_op`), over the bare call: " +
+           ", ".join(f"{name} {cost} ns" for name, cost in costs.items()) +
+           f". `run.step()` alone, from Python: {edge * 1e6:.2f} µs. So a step of 100 ms with "
+           f"{ops} counted calls costs {100 * share:.3f} % more.")
+
+
+def write_between(path, lines):
+    text = path.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    tail = rest.split(END)[1]
+    path.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--bench-op", help="the C++ benchmark, for the costs of single calls")
+    parser.add_argument("--readme", type=pathlib.Path, help="where the table goes, between marks")
+    args = parser.parse_args()
+    # The processes that are measured write nothing meanwhile.
+    os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
+    costs = op_costs(args.bench_op) if args.bench_op else {}
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, edge = measure(args.rounds, folder)
+    lines = list(report(args.rounds, seconds, edge, costs))
+    print("\n".join(lines))
+    if args.readme:
+        write_between(args.readme, lines)
 
 
 if __name__ == "__main__":

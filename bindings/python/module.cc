@@ -407,8 +407,19 @@ PYBIND11_MODULE(_core, m) {
   m.def("calls_counted", [] { return loaded_adapter().calls_counted(); });
   m.def(
       "note_uncounted",
-      [](const std::string& op, const std::string& reason) { count::note_uncounted(op, reason); },
-      py::arg("op"), py::arg("reason"));
+      [](const std::string& op, const std::string& reason, const py::int_& bound) {
+        count::note_uncounted(op, reason,
+                              OpCount::from_decimal(std::string(py::str(bound))).ok()
+                                  ? *OpCount::from_decimal(std::string(py::str(bound)))
+                                  : OpCount::max());
+      },
+      py::arg("op"), py::arg("reason"), py::arg("bound") = 0);
+  m.def(
+      "bound_of_elements",
+      [](const std::vector<int64_t>& elements) {
+        return to_int(count::bound_of_elements(elements));
+      },
+      py::arg("elements"));
   m.def("watch_new_ops", [] {
     if (adapter != nullptr) adapter->watch_new_ops();
   });
@@ -420,6 +431,7 @@ PYBIND11_MODULE(_core, m) {
   py::class_<Graph>(m, "Graph")
       .def(py::init<const std::vector<Graph::Call>&>(), py::arg("calls"))
       .def("run", &Graph::run, py::arg("function"), py::arg("inputs"));
+  m.def("check_watching_and_tell", [] { loaded_adapter().check_watching_and_tell(); });
   m.def("begin_capture", [] { loaded_adapter().begin_capture(); });
   py::class_<Captured>(m, "Captured").def(py::init<>()).def("replay", &Captured::replay);
   py::class_<CategoryHandle>(m, "CategoryHandle")

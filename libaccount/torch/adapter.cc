@@ -4,6 +4,7 @@
 #include "account/torch.h"
 #include "account/version.h"
 #include "torch/audit.h"
+#include "torch/canary.h"
 #include "torch/capture.h"
 #include "torch/foreign.h"
 #include "torch/modules.h"
@@ -39,6 +40,7 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
             if (graph != nullptr) graph->count(shadow);
           },
       .calls_counted = []() noexcept { return account::torch::thread_state.counted; },
+      .check_watching_and_tell = account::torch::check_watching_and_tell,
       .begin_capture = account::torch::begin_capture,
       .end_capture = account::torch::end_capture,
       .replay = [](const CapturedWork* work) noexcept { work->replay(); },

@@ -1,8 +1,6 @@
 // install(): checks that this adapter fits the process, registers the kernels, tries them out.
-#include <ATen/EmptyTensor.h>
 #include <ATen/Version.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/mm_ops.h>
 #include <torch/library.h>
 
 #include <map>
@@ -21,6 +19,7 @@
 #include "tally/tally.h"
 #include "torch/audit.h"
 #include "torch/boxed.h"
+#include "torch/canary.h"
 #include "torch/foreign.h"
 #include "torch/typed.h"
 #include "torch/watch.h"
@@ -189,26 +188,18 @@ Status register_kernels() {
           "report it; until then these operations are not counted"};
 }
 
-// One real mm, sent to where every thread's calls arrive. Counts nothing.
-Status self_test() {
-  const at::Tensor a(at::detail::empty_cpu({1, 1}, at::kFloat));
-  struct Canary {
-    Canary() { thread_state.canary = true, thread_state.canary_seen = false; }
-    ~Canary() { thread_state.canary = false; }
-  } canary;
-  at::_ops::mm::redispatch(c10::DispatchKeySet(c10::DispatchKey::BackendSelect) | a.key_set(), a,
-                           a);
-  if (thread_state.canary_seen) return {};
-  return {Code::unavailable, "the counting kernels were registered, but torch does not call them",
-          "look for another library that overrides aten::mm for BackendSelect"};
+// An audited step begins by seeing whether anything is still watched at all.
+void audit(bool on) {
+  if (on) check_watching_and_tell();
+  watch_every_op(on);
 }
 
 Status install_once() {
   try {
     ACCOUNT_RETURN_IF_ERROR(check_fit());
     ACCOUNT_RETURN_IF_ERROR(register_kernels());
-    count::watch_all_ops.store(watch_every_op, std::memory_order_release);
-    return self_test();
+    count::watch_all_ops.store(audit, std::memory_order_release);
+    return check_watching();
   } catch (const std::exception& error) {
     return {Code::unavailable, std::string("torch refused the counting kernels: ") + error.what()};
   }

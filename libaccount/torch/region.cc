@@ -35,6 +35,11 @@ GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
                 phase_from_name(call.phase),
                 call.phase == kTraining,
                 {}};
+    if (call.overload == kUnknown) {
+      (void)fill(call, entry.arguments);
+      declined_.push_back({call.op, call.phase, count::bound_of_call(entry.arguments)});
+      continue;
+    }
     if (call.overload == kLiteral) {
       add_literal(call, entry);
       continue;

@@ -24,6 +24,9 @@ struct GraphCall {
 // The `overload` of a call whose one argument is its operations: of a kernel with the user's
 // formula.
 inline constexpr char kLiteral[] = "=";
+// That of a call that cannot be counted: its arguments are the elements of its tensors, its phase
+// is the reason.
+inline constexpr char kUnknown[] = "?";
 // That in which the graph is called.
 inline constexpr char kAsCalled[] = "";
 // The forward graph of training: forward, or recompute within a backward.

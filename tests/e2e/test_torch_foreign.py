@@ -1,13 +1,14 @@
 """Ops that libaccount has no formula for: listed with a bound, or counted by the user's formula."""
 
 import threading
+from types import SimpleNamespace
 
 import harness
 import pytest
 import torch
 
 import libaccount as account
-from libaccount import _formulas
+from libaccount import _core, _formulas
 
 # Every op is a name of its own: torch keeps definitions for good.
 scope = torch.library.Library("foreign", "DEF")
@@ -229,6 +230,32 @@ def test_a_decorated_kernel_counts_each_launch():
     assert len(plain.launches) == 3
     assert c.by_op == {"triton::scale": 8 * 4 + 8 * 2}
     assert c.by_dtype == {"float32": 48}
+
+
+def test_a_kernel_that_nobody_gave_a_formula_is_listed_with_a_bound():
+    class Undecorated(FakeKernel):
+        pass
+
+    _formulas.watch_kernels(SimpleNamespace(JITFunction=Undecorated))
+    known = account.kernel(lambda n: n)(Undecorated())
+    with account.count() as c:
+        Undecorated()[(1,)](torch.ones(8), n=8)
+        known[(1,)](torch.ones(8), 8)
+        Undecorated().run(torch.ones(8), 8, grid=(1,), warmup=True)
+    (entry,) = c.uncounted
+    assert entry == {"op": "triton::scale", "calls": 1, "bound": 4 * 8 * 8 + 64 * 8,
+                     "reason": "a Triton kernel without a formula"}
+    assert c.by_op == {"triton::scale": 8}
+
+
+def test_a_graph_lists_what_it_cannot_count_with_the_elements_of_its_tensors():
+    graph = _core.Graph([("triton::mine", "?", [[8], [6]], "other", "no formula for it"),
+                         ("triton::known", "=", [[70]], "float32", "backward")])
+    with account.count() as c:
+        assert graph.run(len, [1, 2]) == 2
+    assert c.by_phase == {"backward": 70}
+    assert c.uncounted == [{"op": "triton::mine", "calls": 1, "reason": "no formula for it",
+                            "bound": 4 * 8 * 6 + 64 * 14}]
 
 
 def test_a_kernels_bad_formula_never_reaches_the_launch():

@@ -104,7 +104,8 @@ def _plan_within(counters: Any) -> dict[str, Any]:
 
 def _plan(graph: Any) -> dict[str, Any]:
     """calls: [op, overload, arguments, dtype, phase]; a size is a number or an expression in
-    symbols; symbols: where the inputs tell them ([name, input, dimension or None])."""
+    symbols; unknown: [op, reason, elements of its tensors if known]; symbols: where the inputs tell
+    them ([name, input, dimension or None])."""
     nodes = list(graph.nodes)
     plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": _symbols(nodes)}
     _add_calls(graph, plan, _phase_of(nodes))
@@ -261,7 +262,9 @@ def _add_kernel(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) ->
     kernel = _formulas.of_kernel(launched)
     if kernel is None:
         name = _formulas.kernel_name(launched)
-        plan["unknown"].append([f"triton::{name}", "a Triton kernel without a formula"])
+        tensors = [_value(v) for v in node.kwargs["kwargs"].values()]
+        elements = [_size(t.numel()) for t in tensors if hasattr(t, "numel")]
+        plan["unknown"].append([f"triton::{name}", _formulas.NO_FORMULA, elements])
         return
     constants = kernel_side_table.get_constant_args(node.kwargs["constant_args_idx"])
     values = {name: _in_symbols(_value(v)) for name, v in node.kwargs["kwargs"].items()}
@@ -301,13 +304,12 @@ class _Counted:
     def __init__(self, function: Callable[[Any], Any], plan: dict[str, Any]) -> None:
         self._function = function
         self._problem: str | None = plan.get("problem")
-        self._unknown: list[list[str]] = plan.get("unknown", [])
-        self._calls: list[list[Any]] = plan.get("calls", [])
+        self._calls: list[list[Any]] = [*plan.get("calls", []), *_listed(plan.get("unknown", []))]
         self._symbols: list[list[Any]] = plan.get("symbols", [])
         self._graphs: dict[tuple[int, ...], Any] = {}
         self._sizes = _evaluator(self._calls, [symbol[0] for symbol in self._symbols])
         self._run: Callable[..., Any] | None = None
-        if self._problem is None and self._sizes is None and not self._unknown:
+        if self._problem is None and self._sizes is None:
             self._run = _load.core().Graph([tuple(call) for call in self._calls]).run
 
     def __call__(self, inputs: Any) -> Any:
@@ -318,10 +320,7 @@ class _Counted:
             result = self._function(inputs)
             core.note_uncounted(_GRAPH, self._problem)
             return result
-        result = self._graph_for(inputs).run(self._function, inputs)
-        for op, reason in self._unknown:
-            core.note_uncounted(op, reason)
-        return result
+        return self._graph_for(inputs).run(self._function, inputs)
 
     def _graph_for(self, inputs: Any) -> Any:
         key = tuple(_symbol_in(inputs, *symbol[1:]) for symbol in self._symbols)
@@ -332,6 +331,14 @@ class _Counted:
             if len(self._graphs) < _MOST_SIZES:
                 self._graphs[key] = graph
         return graph
+
+
+def _listed(unknown: list[list[Any]]) -> list[list[Any]]:
+    """As calls that cannot be counted, with the elements of their tensors (region.h)."""
+    return [
+        [op, "?", [[size] for size in (elements[0] if elements else [])][:12], "other", reason]
+        for op, reason, *elements in unknown
+    ]
 
 
 def _symbol_in(inputs: Any, position: int, dimension: int | None) -> int:

@@ -112,6 +112,10 @@ def kernel(
 
         launched.run = counting_run
         _kernels[id(launched)] = counted
+        inner = launched
+        while inner is not None:
+            _decorated.add(id(inner))
+            inner = getattr(inner, "fn", None)
         return launched
 
     return decorate
@@ -152,7 +156,28 @@ class Kernel:
         return dtype_name(tensors[0].dtype) if tensors else "other"
 
 
+NO_FORMULA = "a Triton kernel without a formula"
 _kernels: dict[int, Kernel] = {}
+
+
+def watch_kernels(jit: ModuleType) -> None:
+    """Lists launches of Triton kernels that were given no formula, with a bound."""
+    run = jit.JITFunction.run
+
+    def listing_run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = run(self, *args, **kwargs)
+        if not kwargs.get("warmup") and id(self) not in _decorated:
+            tensors = [v for v in (*args, *kwargs.values()) if hasattr(v, "numel")]
+            core = _load.core()
+            bound = core.bound_of_elements([t.numel() for t in tensors])
+            core.note_uncounted(f"triton::{kernel_name(self)}", NO_FORMULA, bound)
+        return result
+
+    jit.JITFunction.run = listing_run
+
+
+# Kernels with a formula, and what they wrap: launched by those, not by themselves.
+_decorated: set[int] = set()
 
 
 def of_kernel(launched: Any) -> Kernel | None:

@@ -46,6 +46,7 @@ def watching_core() -> Any:
         _compile.install()
         _cuda_graphs.install()
         after_import("torch.library", _formulas.watch_definitions)
+        after_import("triton.runtime.jit", _formulas.watch_kernels)
     loaded.watch_new_ops()
     return loaded
 
