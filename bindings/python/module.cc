@@ -291,6 +291,24 @@ void add_operations(const py::int_& executed, const py::int_& model, const py::i
   raise_unless_ok(loaded_adapter().add(figures, op, *type));
 }
 
+// (executed, model, lower) of one call, or the reason why it cannot be counted.
+py::object figures_of(const std::string& op, const std::string& overload,
+                      const std::vector<std::optional<std::vector<int64_t>>>& arguments,
+                      const std::string& dtype, const std::string& phase) {
+  const count::Row* row = count::find_row(op, overload);
+  if (row == nullptr) return py::str("it has no formula");
+  count::Arguments filled;
+  if (!count::fill(arguments, filled)) return py::str("more dimensions than a formula reads");
+  const count::Counted counted =
+      count::count_call(*row, filled, dtype_from_name(dtype).value_or(DType::other),
+                        phase_from_name(phase).value_or(Phase::forward));
+  if (counted.decline != count::Decline::none) {
+    return py::str(std::string(count::name(counted.decline)));
+  }
+  const Figures& figures = counted.figures;
+  return py::make_tuple(to_int(figures.executed), to_int(figures.model), to_int(figures.lower));
+}
+
 // What the formula of an op overload reads: its arguments and the one whose type counts.
 std::optional<std::pair<std::string, std::string>> formula_of(const std::string& op,
                                                               const std::string& overload) {
@@ -427,6 +445,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("add", &add_operations, py::arg("executed"), py::arg("model"), py::arg("lower"),
         py::arg("op"), py::arg("dtype"));
   m.def("formulas_digest", &count::table_digest);
+  m.def("figures_of", &figures_of, py::arg("op"), py::arg("overload"), py::arg("arguments"),
+        py::arg("dtype"), py::arg("phase"));
   m.def("formula_of", &formula_of, py::arg("op"), py::arg("overload"));
   py::class_<Graph>(m, "Graph")
       .def(py::init<const std::vector<Graph::Call>&>(), py::arg("calls"))

@@ -93,6 +93,18 @@ const Row* find_row(std::string_view op, std::string_view overload) noexcept {
   return row == rows.end() ? nullptr : &*row;
 }
 
+bool fill(const std::vector<std::optional<std::vector<int64_t>>>& numbers, Arguments& arguments) {
+  if (numbers.size() > static_cast<size_t>(kMaxArguments)) return false;
+  for (const auto& list : numbers) {
+    Argument& argument = arguments.at[static_cast<size_t>(arguments.size++)];
+    if (!list.has_value()) continue;
+    if (list->size() > static_cast<size_t>(kMaxValues)) return false;
+    argument.size = static_cast<int8_t>(list->size());
+    std::copy(list->begin(), list->end(), argument.values.begin());
+  }
+  return true;
+}
+
 Counted count_call(const Row& row, const Arguments& arguments, DType dtype, Phase phase) noexcept {
   Counted counted = row.formula(arguments);
   Figures& figures = counted.figures;

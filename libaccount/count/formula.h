@@ -9,9 +9,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "account/export.h"
 #include "account/keys.h"
@@ -95,6 +97,10 @@ ACCOUNT_API std::span<const Row> table() noexcept;
 ACCOUNT_API std::string table_digest();
 // nullptr where there is no such row.
 ACCOUNT_API const Row* find_row(std::string_view op, std::string_view overload) noexcept;
+
+// Arguments as lists of numbers, absent ones without; false where there are more than fit.
+ACCOUNT_API bool fill(const std::vector<std::optional<std::vector<int64_t>>>& numbers,
+                      Arguments& arguments);
 
 // The operations of one call: the row's formula, then what type and phase make of them. A complex
 // multiply-add is 8 real operations (4 multiplications, 4 additions) where a real one is 2; an

@@ -9,23 +9,6 @@
 #include "torch/watch.h"
 
 namespace account::torch {
-namespace {
-
-// False where the call has not the shape of the row.
-bool fill(const GraphCall& call, count::Arguments& arguments) {
-  if (call.arguments.size() > count::kMaxArguments) return false;
-  for (const auto& numbers : call.arguments) {
-    count::Argument& argument = arguments.at[static_cast<size_t>(arguments.size++)];
-    if (!numbers.has_value()) continue;
-    if (numbers->size() > count::kMaxValues) return false;
-    argument.size = static_cast<int8_t>(numbers->size());
-    std::copy(numbers->begin(), numbers->end(), argument.values.begin());
-  }
-  return true;
-}
-
-}  // namespace
-
 GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
   for (const GraphCall& call : calls) {
     Entry entry{count::find_row(call.op, call.overload),
@@ -36,7 +19,7 @@ GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
                 call.phase == kTraining,
                 {}};
     if (call.overload == kUnknown) {
-      (void)fill(call, entry.arguments);
+      (void)count::fill(call.arguments, entry.arguments);
       declined_.push_back({call.op, call.phase, count::bound_of_call(entry.arguments)});
       continue;
     }
@@ -49,7 +32,7 @@ GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
       continue;
     }
     entry.op_id = tally::op_id(entry.row->op);
-    const bool filled = fill(call, entry.arguments);
+    const bool filled = count::fill(call.arguments, entry.arguments);
     const count::Counted counted =
         count::count_call(*entry.row, entry.arguments, entry.dtype, Phase::forward);
     if (!filled || counted.decline != count::Decline::none) {

@@ -28,6 +28,7 @@ from ._errors import (
     ThresholdReached,
     Unverified,
 )
+from ._estimate import Estimate, estimate
 from ._formulas import add, kernel, register_formula
 from ._run import Run, start
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Error",
+    "Estimate",
     "ExportDenied",
     "LedgerCorrupt",
     "Run",
@@ -51,6 +53,7 @@ __all__ = [
     "category",
     "cmake_prefix_path",
     "count",
+    "estimate",
     "kernel",
     "register_formula",
     "start",

@@ -154,15 +154,19 @@ def _add_calls(graph: Any, plan: dict[str, Any], phase: Callable[[Any], str]) ->
 
 def _call_of(node: Any, schema: Any) -> list[Any] | None:
     """[op, overload, arguments, dtype] of a node that has a formula."""
+    return call_of(schema, node.args, node.kwargs, node.meta.get("val"))
+
+
+def call_of(schema: Any, args: Any, kwargs: Any, output: Any) -> list[Any] | None:
+    """The same of a call, whose arguments may be nodes, tensors of any kind, and numbers."""
     formula = _load.core().formula_of(schema.name, schema.overload_name)
     if formula is None:
         return None
-    by_name = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
-    by_name.update(node.kwargs)
+    by_name = dict(zip((a.name for a in schema.arguments), args, strict=False))
+    by_name.update(kwargs)
     for argument in schema.arguments:
         if argument.name not in by_name and argument.has_default_value():
             by_name[argument.name] = argument.default_value
-    output = node.meta.get("val")
     by_name["->"] = output[0] if isinstance(output, (list, tuple)) else output
     names = [a.name for a in schema.arguments]
     arguments = [_numbers(word, by_name, names) for word in formula[0].split()]
