@@ -30,6 +30,7 @@ from ._errors import (
 )
 from ._estimate import Estimate, estimate
 from ._formulas import add, kernel, register_formula
+from ._rates import Rates, rates
 from ._run import Run, start
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "Estimate",
     "ExportDenied",
     "LedgerCorrupt",
+    "Rates",
     "Run",
     "ShutdownOrdered",
     "ThresholdReached",
@@ -55,6 +57,7 @@ __all__ = [
     "count",
     "estimate",
     "kernel",
+    "rates",
     "register_formula",
     "start",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class count:
         self._audit = audit
         self._by_module = by_module
         self._modules: _modules.Watching | None = None
+        self._began = self._ended = 0.0
         self._begin: Snapshot | None = None
         self._result: Totals | None = None
 
@@ -47,6 +49,7 @@ class count:
             core.watch_every_op(True)
         if self._by_module:
             self._modules = _modules.Watching()
+        self._began, self._ended = time.perf_counter(), 0.0
         return self
 
     def __exit__(
@@ -55,6 +58,7 @@ class count:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended = time.perf_counter()
         if self._audit:
             _load.core().watch_every_op(False)
         if self._modules is not None:
@@ -120,6 +124,13 @@ class count:
     def audited(self) -> list[AuditedOp]:
         """With ``audit=True``: ops without a formula, with calls, estimate and bound."""
         return self.totals().audited
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the block, so far; ``account.rates(c, c.seconds)`` is its rate."""
+        if self._began == 0.0:
+            return 0.0
+        return (self._ended or time.perf_counter()) - self._began
 
     @property
     def by_module(self) -> dict[str, int]:
