@@ -391,7 +391,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("calls_counted", [] { return loaded_adapter().calls_counted(); });
   m.def(
       "note_uncounted",
-      [](const std::string& op, const std::string& reason) { count::note_uncounted(op, reason); },
+      [](const std::string& op, const std::string& reason) {
+        loaded_adapter().list_uncounted(op, reason, OpCount());
+      },
       py::arg("op"), py::arg("reason"));
   m.def("watch_new_ops", [] {
     if (adapter != nullptr) adapter->watch_new_ops();

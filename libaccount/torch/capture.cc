@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "count/transcript.h"
@@ -15,6 +16,7 @@ namespace {
 struct Capture {
   std::mutex mutex;
   std::vector<CapturedWork::Entry> entries;
+  std::optional<std::vector<CapturedWork::Note>> notes;  // has a value while a capture is under way
 };
 // Never destroyed: threads may count until the process is gone.
 Capture& the_capture() {
@@ -30,11 +32,13 @@ void CapturedWork::replay() const noexcept {
   for (const Entry& entry : entries_) tally::add(entry.key, entry.figures);
   thread_state.counted += entries_.size();
   count::record_not_kept(entries_.size());
+  for (const Note& note : notes_) count::note_uncounted(note.op, note.reason, note.bound);
 }
 
 void begin_capture() noexcept {
   Capture& capture = the_capture();
   const std::lock_guard lock(capture.mutex);
+  capture.notes.emplace();
   capture.entries.clear();
   capturing.store(true, std::memory_order_release);
 }
@@ -44,7 +48,9 @@ CapturedWork* end_capture() {
   const std::lock_guard lock(capture.mutex);
   capturing.store(false, std::memory_order_release);
   // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): this one may throw; adapter.h
-  return new CapturedWork(std::exchange(capture.entries, {}));
+  return new CapturedWork(
+      std::exchange(capture.entries, {}),
+      std::exchange(capture.notes, std::nullopt).value_or(std::vector<CapturedWork::Note>()));
 }
 
 bool keep_captured(const tally::Key& key, const Figures& figures) noexcept {
@@ -64,6 +70,20 @@ void count_without_row(const tally::Key& key, const Figures& figures) noexcept {
   if (capturing.load(std::memory_order_relaxed) && keep_captured(key, figures)) return;
   tally::add(key, figures);
   count::record_not_kept(1);
+}
+
+void list_uncounted(std::string_view op, std::string_view reason, OpCount bound) noexcept {
+  try {
+    Capture& capture = the_capture();
+    const std::lock_guard lock(capture.mutex);
+    if (capture.notes.has_value()) {
+      capture.notes->push_back({std::string(op), std::string(reason), bound});
+      return;
+    }
+  } catch (const std::exception&) {
+    op = "CUDA graph", reason = "out of memory while it was captured";
+  }
+  count::note_uncounted(op, reason, bound);
 }
 
 }  // namespace account::torch
