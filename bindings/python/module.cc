@@ -426,10 +426,8 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "note_uncounted",
       [](const std::string& op, const std::string& reason, const py::int_& bound) {
-        count::note_uncounted(op, reason,
-                              OpCount::from_decimal(std::string(py::str(bound))).ok()
-                                  ? *OpCount::from_decimal(std::string(py::str(bound)))
-                                  : OpCount::max());
+        const auto operations = OpCount::from_decimal(std::string(py::str(bound)));
+        loaded_adapter().list_uncounted(op, reason, operations.ok() ? *operations : OpCount::max());
       },
       py::arg("op"), py::arg("reason"), py::arg("bound") = 0);
   m.def(

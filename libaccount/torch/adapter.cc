@@ -52,6 +52,7 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
       .read_places = account::torch::read_places,
       .watch_every_op = account::torch::watch_every_op,
       .watch_new_ops = account::torch::watch_new_ops,
+      .list_uncounted = account::torch::list_uncounted,
       .register_formula = account::torch::register_formula,
       .add = account::torch::add,
   };

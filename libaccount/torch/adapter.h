@@ -50,6 +50,7 @@ struct Adapter {
   std::vector<PlaceRow> (*read_places)();
   void (*watch_every_op)(bool on);
   void (*watch_new_ops)();
+  void (*list_uncounted)(std::string_view op, std::string_view reason, OpCount bound) noexcept;
   Status (*register_formula)(const std::string& op, CallFormula formula);
   Status (*add)(Figures operations, std::string_view op, DType dtype);
 };

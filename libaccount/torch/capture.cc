@@ -16,6 +16,7 @@ struct Capture {
   std::mutex mutex;
   bool on = false;
   std::vector<CapturedWork::Entry> entries;
+  std::vector<CapturedWork::Note> notes;
 };
 // Never destroyed: threads may count until the process is gone.
 Capture& the_capture() {
@@ -32,11 +33,13 @@ void CapturedWork::replay() const noexcept {
   }
   thread_state.counted += entries_.size();
   count::record_not_kept(entries_.size());
+  for (const Note& note : notes_) count::note_uncounted(note.op, note.reason, note.bound);
 }
 
 void begin_capture() noexcept {
   Capture& capture = the_capture();
   const std::lock_guard lock(capture.mutex);
+  capture.notes.clear();
   capture.entries.clear();
   capture.on = true;
   attend(kCapturing, true);
@@ -48,7 +51,7 @@ CapturedWork* end_capture() {
   capture.on = false;
   attend(kCapturing, false);
   // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): this one may throw; adapter.h
-  return new CapturedWork(std::exchange(capture.entries, {}));
+  return new CapturedWork(std::exchange(capture.entries, {}), std::exchange(capture.notes, {}));
 }
 
 bool keep_captured(const tally::Key& key, const Figures& figures) noexcept {
@@ -68,6 +71,20 @@ void count_without_row(const tally::Key& key, const Figures& figures) noexcept {
   if (attention.load(std::memory_order_relaxed) != 0 && look_after(key, figures)) return;
   tally::add(key, figures);
   count::record_not_kept(1);
+}
+
+void list_uncounted(std::string_view op, std::string_view reason, OpCount bound) noexcept {
+  try {
+    Capture& capture = the_capture();
+    const std::lock_guard lock(capture.mutex);
+    if (capture.on) {
+      capture.notes.push_back({std::string(op), std::string(reason), bound});
+      return;
+    }
+  } catch (const std::exception&) {
+    op = "CUDA graph", reason = "out of memory while it was captured";
+  }
+  count::note_uncounted(op, reason, bound);
 }
 
 }  // namespace account::torch

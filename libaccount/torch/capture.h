@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "account/totals.h"
@@ -17,12 +20,19 @@ class CapturedWork {
     tally::Key key;
     Figures figures;
   };
-  explicit CapturedWork(std::vector<Entry> entries) : entries_(std::move(entries)) {}
-  // Counts one replay, in the phases and categories of the capture.
+  // A call that could not be counted.
+  struct Note {
+    std::string op, reason;
+    OpCount bound;
+  };
+  CapturedWork(std::vector<Entry> entries, std::vector<Note> notes)
+      : entries_(std::move(entries)), notes_(std::move(notes)) {}
+  // Counts one replay, in the phases and categories of the capture, and lists what has no count.
   void replay() const noexcept;
 
  private:
   std::vector<Entry> entries_;
+  std::vector<Note> notes_;
 };
 
 // Captures of one process come one after the other (torch.cuda.graphs). A second begin drops what
@@ -34,5 +44,10 @@ bool keep_captured(const tally::Key& key, const Figures& figures) noexcept;
 
 // Counts a call that has no row: now, or at each replay of the graph that is being captured.
 void count_without_row(const tally::Key& key, const Figures& figures) noexcept;
+
+// Lists a call that could not be counted (count/uncounted.h): now, or at each replay of the graph
+// that is being captured.
+void list_uncounted(std::string_view op, std::string_view reason,
+                    OpCount bound = OpCount()) noexcept;
 
 }  // namespace account::torch

@@ -91,7 +91,7 @@ class OutOfRegion {
 
 void count_by(const ForeignOp& op, const CallFormula& formula, const Reader& reader) {
   const auto decline = [&](const std::string& why) {
-    count::note_uncounted(op.name, why, reader.bound());
+    list_uncounted(op.name, why, reader.bound());
   };
   if (!reader.readable()) return decline("arguments could not be read");
   try {
@@ -152,7 +152,7 @@ class ForeignKernel final : public c10::OperatorKernel {
         bound = std::min(
             bound, saturating_multiply(static_cast<uint64_t>(took.count()), kCpuOperationsPerNs));
       }
-      count::note_uncounted(
+      list_uncounted(
           op_.name,
           counted ? "no formula; only the ops in it that have one were counted" : "no formula",
           bound);

@@ -4,6 +4,7 @@
 #include "count/transcript.h"
 #include "count/uncounted.h"
 #include "tally/tally.h"
+#include "torch/capture.h"
 #include "torch/category.h"
 #include "torch/phase.h"
 #include "torch/watch.h"
@@ -63,7 +64,7 @@ Figures GraphCounts::Entry::figures(Phase in) const noexcept {
 }
 
 void GraphCounts::count(OpCount shadow) const noexcept {
-  for (const Declined& one : declined_) count::note_uncounted(one.op, one.reason, one.bound);
+  for (const Declined& one : declined_) list_uncounted(one.op, one.reason, one.bound);
   const Phase now = current_phase(thread_state), training = training_phase(thread_state);
   const Category category = current_category();
   const bool recording = count::recording.load(std::memory_order_relaxed);

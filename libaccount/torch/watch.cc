@@ -75,8 +75,8 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
   const tally::Key key{op.op_id, dtype, current_phase(thread_state), current_category()};
   const count::Counted counted = count::count_call(*reading.row, arguments, dtype, key.phase);
   if (counted.decline != count::Decline::none) [[unlikely]] {
-    return count::note_uncounted(reading.row->op, count::name(counted.decline),
-                                 count::bound_of_call(arguments));
+    return list_uncounted(reading.row->op, count::name(counted.decline),
+                          count::bound_of_call(arguments));
   }
   if (thread_state.regions > 0) {
     thread_state.shadow = saturating_add(thread_state.shadow, counted.figures.executed);
@@ -93,7 +93,7 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
 }
 
 void decline_call(const WatchedOp& op, const char* reason, OpCount bound) noexcept {
-  count::note_uncounted(op.name(), reason, bound);
+  list_uncounted(op.name(), reason, bound);
 }
 
 }  // namespace account::torch

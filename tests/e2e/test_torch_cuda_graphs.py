@@ -4,7 +4,6 @@ tests/gpu/check.py does the same with real graphs.
 """
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,7 +35,7 @@ def graph_class():
 
     with account.count():
         pass  # torch is watched from here on
-    _cuda_graphs.watch(SimpleNamespace(CUDAGraph=Watched))
+    _cuda_graphs.watch(Watched)
     return Watched
 
 
@@ -123,3 +122,82 @@ def test_a_graph_captured_before_counting_is_listed(graph_class):
         graph_class().replay()
     (entry,) = c.uncounted
     assert (entry["op"], entry["calls"]) == ("CUDA graph", 1)
+
+
+def test_an_op_without_a_formula_is_listed_at_each_replay_with_its_bound(graph_class):
+    @torch.library.custom_op("account_graphs::unknown", mutates_args=())
+    def unknown(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    with account.count():
+        pass  # its definition is seen
+    x = torch.ones(4, 4)
+    graph = graph_class()
+    with account.count() as captured:
+        graph.capture_begin()
+        unknown(x)
+        graph.capture_end()
+    with account.count() as replayed:
+        for _ in range(3):
+            graph.replay()
+    assert (captured.uncounted, captured.upper) == ([], 0)
+    (entry,) = replayed.uncounted
+    # Two tensors of 16 elements, input and output: 4 a pair, 64 an element.
+    bound = 4 * 16 * 16 + 64 * (16 + 16)
+    assert (entry["op"], entry["calls"]) == ("account_graphs::unknown", 3)
+    assert (entry["bound"], replayed.upper) == (3 * bound, 3 * bound)
+
+
+def test_after_a_capture_uncounted_calls_are_listed_at_once_again(graph_class):
+    graph = graph_class()
+    graph.capture_begin()
+    graph.capture_end()
+    with account.count() as c:
+        graph_class().replay()
+    assert [entry["op"] for entry in c.uncounted] == ["CUDA graph"]
+
+
+class GraphInHalves(Graph):
+    """As torch 2.15 has it: capture_end is two calls, of which a failed set-up makes the first."""
+
+    def capture_end_pre(self):
+        pass
+
+    def capture_end(self):
+        self.capture_end_pre()
+
+
+def test_a_capture_that_ends_in_halves_is_kept_whole():
+    class Watched(GraphInHalves):
+        pass
+
+    _cuda_graphs.watch(Watched)
+    graph = Watched()
+    graph.capture_begin()
+    product()
+    graph.capture_end()
+    with account.count() as c:
+        graph.replay()
+        graph.replay()
+    assert c.executed == 2 * PRODUCT
+
+
+def test_after_a_set_up_that_failed_work_counts_at_once_again():
+    class Watched(GraphInHalves):
+        pass
+
+    _cuda_graphs.watch(Watched)
+    Watched.capture_begin(graph := Watched())
+    graph.capture_end_pre()
+    with account.count() as c:
+        product()
+    assert c.executed == PRODUCT
+
+
+@pytest.mark.skipif(not hasattr(torch.accelerator, "Graph"), reason="torch 2.11 has no such class")
+def test_graphs_of_any_accelerator_are_watched_too():
+    with account.count():
+        pass
+    graph = torch.accelerator.Graph
+    for method in (graph.capture_begin, graph.replay):
+        assert method.__module__ == _cuda_graphs.__name__

@@ -38,5 +38,5 @@ print((glob.glob(sysconfig.get_path("purelib") + "/nvidia/*/lib/libnccl.so.2") +
 else
   echo "no nccl.h was found here"
 fi
-echo "== done, $(date -u +%T)"
+echo "== done, $(date -u +%T). Checks: $(tail -n 1 "$out/checks.txt")"
 exit $status

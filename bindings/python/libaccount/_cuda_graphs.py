@@ -6,23 +6,24 @@ call (_compile.py), and only what that does not know, such as opaque ops, counts
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _load
 from ._after_import import after_import
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 
 def install() -> None:
     """Watches torch's CUDA graphs as soon as there are any. Imports nothing itself."""
-    after_import("torch.cuda.graphs", watch)
+    after_import("torch.cuda.graphs", lambda module: watch(module.CUDAGraph))
+    after_import("torch.accelerator.graphs", lambda module: watch(module.Graph))
 
 
-def watch(graphs: ModuleType) -> None:
-    graph = graphs.CUDAGraph
-    capture_begin, capture_end, replay = graph.capture_begin, graph.capture_end, graph.replay
+def watch(graph: Any) -> None:
+    """Watches one class of graphs."""
+    # torch 2.15 ends a capture in two halves; capture_end calls both, and a capture that could not
+    # be set up ends with the first one alone.
+    end = "capture_end_pre" if hasattr(graph, "capture_end_pre") else "capture_end"
+    capture_begin, capture_end, replay = graph.capture_begin, getattr(graph, end), graph.replay
 
     def counting_begin(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = capture_begin(self, *args, **kwargs)
@@ -45,5 +46,5 @@ def watch(graphs: ModuleType) -> None:
         return result
 
     graph.capture_begin = counting_begin
-    graph.capture_end = counting_end
+    setattr(graph, end, counting_end)
     graph.replay = counting_replay
