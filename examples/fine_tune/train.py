@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
+    parser.add_argument("--compile", action="store_true", help="train with torch.compile")
     parser.add_argument("--losses", type=pathlib.Path, help="JSON file for all losses, exact")
     return parser.parse_args()
 
@@ -94,6 +95,8 @@ def main() -> None:
     model.train()
     training, held_out = split(torch.load(args.data / "tokens.pt"), args, rank, world)
     wrapped = DistributedDataParallel(model) if distributed else model
+    if args.compile:
+        wrapped = torch.compile(wrapped)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate)
 
     # Evaluations are spread evenly: before the first step, ..., after the last.

@@ -64,6 +64,26 @@ def test_two_ranks_are_counted_to_the_last_operation_and_losses_are_untouched(
     assert totals["two"] == 2 * totals["one"]
 
 
+@pytest.mark.parametrize("way", [[], ["--compile"]], ids=["eager", "compiled"])
+def test_fifty_losses_are_untouched_to_the_last_bit(account, data, tmp_path, way):
+    """And compiled code counts what eager code does."""
+    def command(name):
+        return [sys.executable, str(EXAMPLE / "train.py"), str(data), *OPTIONS, *way, "--steps",
+                "50", "--losses", str(tmp_path / f"{name}.json")]
+
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    harness.run_job(command("bare"), tmp_path / "bare.log", **cache)
+    harness.run_job(account.run_command("--run", "fifty", command=command("counted")),
+                    tmp_path / "counted.log", **cache)
+    counted = json.loads((tmp_path / "counted.json").read_text())
+    assert counted == json.loads((tmp_path / "bare.json").read_text())
+    assert len(counted["training"]) == 50
+    report = account.verify(tmp_path / "account/fifty")
+    plan = argparse.Namespace(**vars(PLAN) | {"steps": 50, "ranks": 1})
+    formula = closed_form.fine_tune(closed_form.Llama.read(data / "model/config.json"), plan)
+    assert int(report["operations"]) == formula["operations"]
+
+
 def test_the_closed_form_notices_a_step_more_or_less(data):
     """The check above can fail: a plan with one step more has another total."""
     model = closed_form.Llama.read(data / "model/config.json")
