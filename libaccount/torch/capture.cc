@@ -28,12 +28,14 @@ Capture& the_capture() {
 
 void CapturedWork::replay() const noexcept {
   for (const Entry& entry : entries_) {
-    if (attention.load(std::memory_order_relaxed) != 0) look_after(entry.key, entry.figures);
+    if (attention.load(std::memory_order_relaxed) != 0 && look_after(entry.key, entry.figures)) {
+      continue;  // replayed into another capture
+    }
     tally::add(entry.key, entry.figures);
   }
   thread_state.counted += entries_.size();
   count::record_not_kept(entries_.size());
-  for (const Note& note : notes_) count::note_uncounted(note.op, note.reason, note.bound);
+  for (const Note& note : notes_) list_uncounted(note.op, note.reason, note.bound);
 }
 
 void begin_capture() noexcept {

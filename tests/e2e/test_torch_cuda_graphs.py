@@ -201,3 +201,34 @@ def test_graphs_of_any_accelerator_are_watched_too():
     graph = torch.accelerator.Graph
     for method in (graph.capture_begin, graph.replay):
         assert method.__module__ == _cuda_graphs.__name__
+
+
+def test_compiled_code_in_a_captured_graph_counts_at_each_replay(graph_class):
+    compiled = torch.compile(torch.mm)
+    x = torch.ones(4, 4)
+    compiled(x, x)
+    graph = graph_class()
+    with account.count() as captured:
+        graph.capture_begin()
+        compiled(x, x)
+        graph.capture_end()
+    with account.count() as replayed:
+        for _ in range(3):
+            graph.replay()
+    assert captured.executed == 0
+    assert replayed.by_op == {"aten::mm": 3 * PRODUCT}
+
+
+def test_a_graph_that_is_replayed_into_another_belongs_to_that_one(graph_class):
+    inner, outer = graph_class(), graph_class()
+    inner.capture_begin()
+    product()
+    inner.capture_end()
+    with account.count() as captured:
+        outer.capture_begin()
+        inner.replay()
+        outer.capture_end()
+    with account.count() as replayed:
+        outer.replay()
+    assert captured.executed == 0
+    assert replayed.executed == PRODUCT
