@@ -23,6 +23,10 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoModelForCausalLM
 
+# All sums over ranks. gloo's thread lets go of one a moment after it is there; were it the last to
+# hold it while Python ends, it would need Python to let go of the tensor, and abort the process.
+SUMS: list[dist.Work] = []
+
 try:
     import libaccount as account
 except ImportError:
@@ -83,7 +87,10 @@ def main() -> None:
         dist.init_process_group("gloo")
     rank = dist.get_rank() if distributed else 0
     world = dist.get_world_size() if distributed else 1
-    sum_over_ranks = dist.all_reduce if distributed else lambda tensor: None
+    def sum_over_ranks(tensor: torch.Tensor) -> None:
+        if distributed:
+            SUMS.append(dist.all_reduce(tensor, async_op=True))
+            SUMS[-1].wait()
 
     def say(text: str) -> None:
         if rank == 0:

@@ -121,9 +121,11 @@ def patched() -> list[str]:
     found = [name for name, function in functions.items()
              if hasattr(function, "__wrapped__")
              or (isinstance(function, type) and function.__base__.__name__ == function.__name__)]
-    # Modules that are changed when they are imported; counting looks at torch's compiler so.
+    # Modules that are changed when they are imported; counting looks at torch's compiler and at
+    # Triton so.
     found += [name for name in libaccount._after_import._waiting
-              if not name.startswith(("torch._inductor", "torch._dynamo", "torch.export"))]
+              if not name.startswith(("torch._inductor", "torch._dynamo", "torch.export",
+                                  "triton"))]
     return found
 
 
