@@ -4,8 +4,9 @@ Every variant has a process of its own, as a user would have; all of them are up
 turns, so that a machine that speeds up or slows down meanwhile does so for all. A figure is the
 median, over the rounds, of a variant's time over the bare one's in the same round, with its 95 %
 confidence interval; `bare again` is a second bare process and shows what the method cannot tell
-apart. The libaccount process takes part in a real run, with its keeper beside it, and a step ends
-with run.step().
+apart. Times are processor time of the measured process, so that what else the machine does counts
+less. The libaccount process takes part in a real run, with its keeper, another process, beside it,
+and a step ends with run.step().
 
     overhead.py [--rounds N] [--bench-op PROGRAM] [--readme README.md]
 """
@@ -68,16 +69,16 @@ def serve(variant, folder, channel):
             counter, workload = _counter(variant), workloads[name]
         with counter:
             workload()  # warm
-            begin = time.perf_counter()
+            begin = time.process_time()
             for _ in range(CALLS[name]):
                 workload()
-            seconds = time.perf_counter() - begin
+            seconds = time.process_time() - begin
         channel.send(seconds / CALLS[name])
     if run is not None:
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(1000):
             end_step()
-        channel.send((time.perf_counter() - begin) / 1000)
+        channel.send((time.process_time() - begin) / 1000)
         run.finish()
 
 
@@ -165,7 +166,8 @@ def processor():
 def op_costs(program):
     """From bench_op: nanoseconds over the bare call, in C++."""
     done = subprocess.run([program], capture_output=True, text=True, check=True)
-    return dict(re.findall(r"^(\S.*?) +counting costs +([+-][0-9.]+) ns", done.stdout, re.M))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # without colours
+    return dict(re.findall(r"^(\S.*?) +counting costs +([+-][0-9.]+) ns", plain, re.M))
 
 
 def report(rounds, seconds, edge, costs):
@@ -173,7 +175,8 @@ def report(rounds, seconds, edge, costs):
     import torch
 
     yield (f"{processor()}; torch {torch.__version__}; {datetime.date.today():%-d %B %Y}; "
-           f"one thread, {rounds} rounds; times the bare one's, with its 95 % interval.")
+           f"one thread, processor time, {rounds} rounds; times the bare one's, with its 95 % "
+           "interval.")
     yield ""
     yield "| | bare | " + " | ".join(VARIANTS[1:]) + " |"
     yield "| --- |" + " ---: |" * len(VARIANTS)

@@ -156,7 +156,7 @@ TEST_F(Kills, ARankOutlivesItsAccountRun) {
         return status.has_value() && !status->ranks.empty();
       },
       seconds(8)));
-  EXPECT_TRUE(keeper_ends(seconds(15)));
+  EXPECT_TRUE(keeper_ends());
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.executed, OpCount::from_raw(Uint128{700} * 50 * kOperations));
   EXPECT_TRUE(report.nodes[0].closed);

@@ -77,8 +77,8 @@ TEST_P(TwoNodes, SeeTheTotalOfTheJobAndTheirLedgersAddUp) {
       },
       seconds(8)));
   for (Process& rank : ranks) EXPECT_EQ(rank.wait(), 0) << rank.err();
-  EXPECT_TRUE(keeper_ends(seconds(10), "left"));
-  EXPECT_TRUE(keeper_ends(seconds(10), "right"));
+  EXPECT_TRUE(keeper_ends(seconds(60), "left"));
+  EXPECT_TRUE(keeper_ends(seconds(60), "right"));
   const ledger::Report report = verify();
   EXPECT_EQ(report.nodes.size(), 2u);
   EXPECT_EQ(report.ranks, 4u);

@@ -88,7 +88,7 @@ class EndToEnd : public ::testing::Test {
   bool keeper_lives(const std::string& node = "") const {
     return keeper::keeper_lives(FileSystem::real(), place(node));
   }
-  bool keeper_ends(milliseconds patience = seconds(10), const std::string& node = "") const {
+  bool keeper_ends(milliseconds patience = seconds(60), const std::string& node = "") const {
     return eventually([&] { return !keeper_lives(node); }, patience);
   }
   // What the keeper says of itself; nothing before its first second.
