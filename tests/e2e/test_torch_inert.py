@@ -25,13 +25,15 @@ for step in range(50):
     loss = torch.nn.functional.cross_entropy(net(x), y)
     opt.zero_grad(); loss.backward(); opt.step()
     print(loss.detach().numpy().tobytes().hex())
+for weight in net.parameters():
+    print(weight.detach().numpy().tobytes().hex())
 if sys.argv[1] == "counted":
     totals = libaccount.start().totals()
     assert totals.steps == 50 and totals.executed > 0, totals
 """
 
 
-def losses(kind, folder):
+def losses_and_weights(kind, folder):
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, kind, str(folder)],
         capture_output=True,
@@ -43,10 +45,10 @@ def losses(kind, folder):
     return done.stdout.split()
 
 
-def test_losses_are_bit_equal_with_and_without(tmp_path):
-    bare, counted = losses("bare", tmp_path), losses("counted", tmp_path)
-    assert len(bare) == 50 == len(set(bare))
-    assert counted == bare
+def test_losses_and_final_weights_are_bit_equal_with_and_without(tmp_path):
+    bare = losses_and_weights("bare", tmp_path)
+    assert len(bare) == 50 + 6 == len(set(bare))  # three layers' weights and biases
+    assert losses_and_weights("counted", tmp_path) == bare
 
 
 @pytest.mark.slow

@@ -14,7 +14,10 @@ MODES = {
     # Each rank has its own half of the batch: as one process with all of it.
     "ddp": {"forward": 2 * FORWARD, "backward": 2 * BACKWARD},
     "fsdp": {"forward": 2 * FORWARD, "backward": 2 * BACKWARD},
-    "fsdp, checkpoint": {"forward": 2 * FORWARD, "recompute": 2 * FORWARD,
+    "fsdp, reentrant checkpoint": {"forward": 2 * FORWARD, "recompute": 2 * FORWARD,
+                                   "backward": 2 * 2 * FORWARD},
+    # It stops before the last product: nothing needs its output again.
+    "fsdp, checkpoint": {"forward": 2 * FORWARD, "recompute": 2 * (A + B),
                          "backward": 2 * 2 * FORWARD},
     # Both ranks have the whole batch. The first two layers are split: together as one process. The
     # third is on both, and executed twice.

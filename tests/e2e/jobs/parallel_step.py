@@ -41,9 +41,7 @@ def tensor_parallel(net: torch.nn.Sequential) -> torch.nn.Module:
     return parallelize_module(net, init_device_mesh("cpu", (2,)), plan)
 
 
-def main() -> None:
-    mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-    dist.init_process_group("gloo")
+def step(mode: str) -> account.count:
     net = model()
     if mode == "ddp":
         net = DistributedDataParallel(net)
@@ -54,12 +52,22 @@ def main() -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     x = torch.ones(8, 16)
     with account.count() as c:
-        if mode == "fsdp, checkpoint":
-            y = checkpoint(net, x.requires_grad_(), use_reentrant=True)
+        if "checkpoint" in mode:
+            y = checkpoint(net, x.requires_grad_(), use_reentrant="reentrant" in mode)
         else:
             y = net(x)
         y.sum().backward()
         optimizer.step()
+    return c
+
+
+def main() -> None:
+    mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    dist.init_process_group("gloo")
+    # The net is gone before the process group is. If DDP is the last to let go of the group, it
+    # joins gloo's threads with the GIL held, and one of them may be waiting for the GIL
+    # (pytorch/pytorch#56297): a deadlock of torch, with or without libaccount.
+    c = step(mode)
     count = {"by_phase": c.by_phase, "by_op": c.by_op, "uncounted": c.uncounted}
     (folder / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(count))
     dist.destroy_process_group()
