@@ -1,6 +1,7 @@
 // What counting costs a rank, and what reading costs the keeper. No torch.
 //
-// Instructions an add, under valgrind --tool=callgrind --toggle-collect='account::tally::add(*':
+// Instructions an add, under valgrind --tool=callgrind
+// --toggle-collect='account::tally::add_word*':
 //   bench_tally --benchmark_filter=AddTwentyKeys --benchmark_min_time=0.01
 #include <benchmark/benchmark.h>
 #include <stdlib.h>

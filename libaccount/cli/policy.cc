@@ -1,4 +1,5 @@
-// `account policy judge|list|show`: the thresholds themselves, and plain numbers held against them.
+// `account policy judge|list|show|lint`: the thresholds themselves, and plain numbers held against
+// them.
 #include "policy/policy.h"
 
 #include <fmt/format.h>
@@ -57,7 +58,7 @@ int list(bool json) {
     if (!policy.ok()) return fail(id, policy.status());
     all.push(summary(*policy));
     if (json) continue;
-    put_line(fmt::format("{:<22} {:<10} {:<16} {}", policy->id, policy->status, window(*policy),
+    put_line(fmt::format("{:<24} {:<10} {:<24} {}", policy->id, policy->status, window(*policy),
                          policy->title));
   }
   if (json) put_json(all);
@@ -77,11 +78,17 @@ void show_rule(const policy::Rule& rule) {
       "rule {}: {} {} operations{}{}", rule.name, policy::symbol(rule.op),
       policy::exact_text(rule.operations), rule.cumulative ? ", a parent's included" : "",
       rule.cost_above_usd ? fmt::format(", and a cost above ${}", *rule.cost_above_usd) : ""));
+  for (const policy::Rule::CostLimit& limit : rule.cost_limits) {
+    put_line(fmt::format("  from {} on the cost is one above ${}", limit.from, limit.above_usd));
+  }
   put_line("  concerns " + rule.applies_to);
   if (rule.relative) {
-    put_line(fmt::format("  and {} {}/{} of the parent's operations",
-                         policy::symbol(rule.relative->op), rule.relative->numerator,
-                         rule.relative->denominator));
+    put_line(fmt::format(
+        "  and {} {}/{} of the parent's operations{}", policy::symbol(rule.relative->op),
+        rule.relative->numerator, rule.relative->denominator,
+        rule.relative->substitute
+            ? fmt::format("; {} where those are unknown", rule.relative->substitute->to_decimal())
+            : ""));
   }
   put_line("  " + words_of(rule.counted));
 }
@@ -109,6 +116,43 @@ int show(const std::string& id, bool json) {
   return kYes;
 }
 
+// What can be read and yet is easily not meant.
+std::vector<std::string> doubts(const policy::Policy& policy) {
+  std::vector<std::string> doubts;
+  if (policy.grade == "memory") doubts.push_back("its citation is from memory");
+  if (policy::built_in_bytes(policy.id) != std::string_view() &&
+      policy::load(policy.id)->sha256 != policy.sha256) {
+    doubts.push_back("a policy that is built in has the same id and says something else");
+  }
+  if (policy.status == "superseded" && policy.effective_to.empty()) {
+    doubts.push_back("it is superseded and has no last day (effective_to)");
+  }
+  for (const policy::Rule& rule : policy.rules) {
+    if (rule.relative && !rule.relative->substitute) {
+      doubts.push_back(fmt::format(
+          "rule {}: without the parent's operations the answer is unknown (no substitute)",
+          rule.name));
+    }
+  }
+  return doubts;
+}
+
+int lint(const std::string& path, bool json) {
+  const auto policy = policy::load(path);
+  if (!policy.ok()) return fail("policy lint", policy.status());
+  Json remarks = Json::array();
+  for (const std::string& doubt : doubts(*policy)) remarks.push(doubt);
+  if (json) {
+    put_json(Json::object(
+        {{"id", policy->id}, {"sha256", policy->sha256}, {"remarks", std::move(remarks)}}));
+    return kYes;
+  }
+  put_line(fmt::format("{}: a policy, {} rule{}; sha256 {}", policy->id, policy->rules.size(),
+                       policy->rules.size() == 1 ? "" : "s", policy->sha256));
+  for (const Json& remark : remarks.items()) put_line("remark: " + remark.as_string());
+  return kYes;
+}
+
 void add_judge(const Verb& group) {
   const Verb verb = group.verb("judge", "Holds plain numbers against a policy");
   auto words = std::make_shared<JudgeWords>();
@@ -126,7 +170,7 @@ void add_judge(const Verb& group) {
 }  // namespace
 
 void add_policy(const Verb& program) {
-  const Verb group = program.verb("policy", "Dated legal thresholds: list, show, judge");
+  const Verb group = program.verb("policy", "Dated legal thresholds: list, show, judge, lint");
   group.footer("Example:\n  account policy list");
   add_judge(group);
 
@@ -143,6 +187,16 @@ void add_policy(const Verb& program) {
   show_verb.flag("--json", *show_json, "As JSON");
   show_verb.footer("Example:\n  account policy show eu-aia-51");
   show_verb.does([id, show_json] { return show(*id, *show_json); });
+
+  const Verb lint_verb = group.verb("lint", "Whether a file is a policy, and what is odd about it");
+  auto path = std::make_shared<std::string>();
+  auto lint_json = std::make_shared<bool>(false);
+  lint_verb.needs("POLICY", *path, "File (or id)");
+  lint_verb.flag("--json", *lint_json, "As JSON");
+  lint_verb.footer(
+      "Exit code 0 where it can be read (remarks are no faults), 2 where it cannot.\n\n"
+      "Example:\n  account policy lint our-limit.json");
+  lint_verb.does([path, lint_json] { return lint(*path, *lint_json); });
 }
 
 }  // namespace account::cli

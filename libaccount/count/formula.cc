@@ -105,19 +105,17 @@ bool fill(const std::vector<std::optional<std::vector<int64_t>>>& numbers, Argum
   return true;
 }
 
-Counted count_call(const Row& row, const Arguments& arguments, DType dtype, Phase phase) noexcept {
-  Counted counted = row.formula(arguments);
+void apply_dtype(Counted& counted, DType dtype) noexcept {
+  const uint64_t factor = is_complex(dtype) ? 4 : dtype == DType::float4_e2m1fn_x2 ? 2 : 1;
   Figures& figures = counted.figures;
-  if (!row.real && dtype >= DType::float4_e2m1fn_x2) [[unlikely]] {
-    const uint64_t factor = is_complex(dtype) ? 4 : dtype == DType::float4_e2m1fn_x2 ? 2 : 1;
-    for (OpCount* figure : {&figures.executed, &figures.model, &figures.lower}) {
-      const auto scaled = checked_multiply(*figure, factor);
-      if (!scaled.has_value()) return declined(Decline::overflow);
-      *figure = *scaled;
+  for (OpCount* figure : {&figures.executed, &figures.model, &figures.lower}) {
+    const auto scaled = checked_multiply(*figure, factor);
+    if (!scaled.has_value()) {
+      counted = declined(Decline::overflow);
+      return;
     }
+    *figure = *scaled;
   }
-  if (phase == Phase::recompute) figures.model = OpCount();
-  return counted;
 }
 
 }  // namespace account::count

@@ -121,7 +121,7 @@ Status Keeper::take_place() {
 }
 
 Status Keeper::load_policies() {
-  const auto& wanted = options_.policies.empty() ? policy::built_in_ids() : options_.policies;
+  const auto& wanted = options_.policies.empty() ? policy::default_ids() : options_.policies;
   for (const std::string& id : wanted) ACCOUNT_RETURN_IF_ERROR(judge_.add(id));
   return Status();
 }

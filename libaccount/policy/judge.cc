@@ -233,7 +233,9 @@ RuleJudgement judge_rule(const Rule& rule, const Facts& facts, const Test& appli
       applies,
       date,
       {"operations", computes[0].result(), why_operations(rule, facts, computes[0])}};
-  if (rule.cost_above_usd) tests.push_back(cost_test(*rule.cost_above_usd, facts.cost_usd));
+  if (const auto limit = cost_limit_on(rule, facts.date)) {
+    tests.push_back(cost_test(*limit, facts.cost_usd));
+  }
   if (rule.relative) {
     const auto relative = relative_test(*rule.relative, facts, own);
     tests.push_back({"relative", relative ? relative->result() : Truth::unknown,
@@ -277,6 +279,14 @@ std::vector<std::string> remarks_on(const Policy& policy, const Judgement& judge
 }
 
 }  // namespace
+
+std::optional<uint64_t> cost_limit_on(const Rule& rule, std::string_view date) {
+  std::optional<uint64_t> limit = rule.cost_above_usd;
+  for (const Rule::CostLimit& later : rule.cost_limits) {
+    if (date >= later.from) limit = later.above_usd;  // dates of this form sort as text
+  }
+  return limit;
+}
 
 Judgement judge(const Policy& policy, const Facts& facts) {
   Judgement judgement;

@@ -16,6 +16,11 @@ const std::vector<std::string>& built_in_ids() {
   return ids;
 }
 
+const std::vector<std::string>& default_ids() {
+  static const std::vector<std::string> ids{"us-ca-sb1047-enrolled", "eu-aia-51", "us-ca-sb53"};
+  return ids;
+}
+
 std::string_view built_in_bytes(std::string_view id) {
   for (const BuiltIn& file : built_in_files()) {
     if (file.id == id) return file.bytes;

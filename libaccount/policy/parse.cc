@@ -116,11 +116,34 @@ Result<Rule::Relative> parse_relative(const Json& object) {
   return relative;
 }
 
+Result<uint64_t> get_dollars(const Json& object, std::string_view member) {
+  ACCOUNT_ASSIGN_OR_RETURN(const OpCount usd, object.get_op_count(member));
+  if (usd.high() != 0) return corrupt(fmt::format("member '{}' is beyond 2^64 - 1", member));
+  return usd.low();
+}
+
+Result<std::vector<Rule::CostLimit>> parse_cost_limits(const Json& array) {
+  std::vector<Rule::CostLimit> limits;
+  for (const Json& item : array.items()) {
+    if (item.kind() != Json::Kind::object) return corrupt("a cost limit is no object");
+    ACCOUNT_RETURN_IF_ERROR(item.only_members({"from", "above_usd"}));
+    Rule::CostLimit limit;
+    ACCOUNT_ASSIGN_OR_RETURN(limit.from, get_date(item, "from"));
+    ACCOUNT_ASSIGN_OR_RETURN(limit.above_usd, get_dollars(item, "above_usd"));
+    if (!limits.empty() && limit.from <= limits.back().from) {
+      return corrupt(fmt::format("member 'cost_limits': '{}' does not come after '{}'", limit.from,
+                                 limits.back().from));
+    }
+    limits.push_back(std::move(limit));
+  }
+  return limits;
+}
+
 Result<Rule> parse_rule(const Json& object) {
   if (object.kind() != Json::Kind::object) return corrupt("is no object");
   ACCOUNT_RETURN_IF_ERROR(
       object.only_members({"name", "applies_to", "operator", "operations", "cumulative",
-                           "cost_above_usd", "relative", "counts"}));
+                           "cost_above_usd", "cost_limits", "relative", "counts"}));
   Rule rule;
   ACCOUNT_ASSIGN_OR_RETURN(rule.name, get_text(object, "name"));
   ACCOUNT_ASSIGN_OR_RETURN(rule.applies_to, get_text(object, "applies_to"));
@@ -128,9 +151,12 @@ Result<Rule> parse_rule(const Json& object) {
   ACCOUNT_ASSIGN_OR_RETURN(rule.operations, object.get_op_count("operations"));
   ACCOUNT_ASSIGN_OR_RETURN(rule.cumulative, object.get_bool("cumulative"));
   if (object.find("cost_above_usd") != nullptr) {
-    ACCOUNT_ASSIGN_OR_RETURN(const OpCount usd, object.get_op_count("cost_above_usd"));
-    if (usd.high() != 0) return corrupt("member 'cost_above_usd' is beyond 2^64 - 1");
-    rule.cost_above_usd = usd.low();
+    ACCOUNT_ASSIGN_OR_RETURN(rule.cost_above_usd, get_dollars(object, "cost_above_usd"));
+  }
+  if (object.find("cost_limits") != nullptr) {
+    if (!rule.cost_above_usd) return corrupt("member 'cost_limits' needs a 'cost_above_usd'");
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* limits, object.get_array("cost_limits"));
+    ACCOUNT_ASSIGN_OR_RETURN(rule.cost_limits, parse_cost_limits(*limits));
   }
   if (object.find("relative") != nullptr) {
     ACCOUNT_ASSIGN_OR_RETURN(const Json* relative, object.get_object("relative"));

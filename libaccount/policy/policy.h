@@ -37,6 +37,12 @@ struct Rule {
   OpCount operations;                      // the threshold
   bool cumulative = false;                 // a parent's operations count as well
   std::optional<uint64_t> cost_above_usd;  // conjunctive
+  // What takes its place from a date on (adjusted for inflation), in the order of the dates.
+  struct CostLimit {
+    std::string from;  // "YYYY-MM-DD"
+    uint64_t above_usd = 0;
+  };
+  std::vector<CostLimit> cost_limits;
   // Share of the parent's operations: own x denominator > numerator x parent.
   struct Relative {
     uint64_t numerator = 0, denominator = 1;
@@ -66,6 +72,8 @@ inline constexpr uint64_t kFileCapBytes = uint64_t{256} * 1024;  // the largest 
 
 Result<Policy> parse(std::string_view bytes);  // strict: unknown fields refused
 const std::vector<std::string>& built_in_ids();
+// Those that judge a run that names none: they concern every training, whoever does it.
+const std::vector<std::string>& default_ids();
 Result<Policy> load(std::string_view id_or_path);  // built in by id, else a file
 Result<std::string> load_bytes(std::string_view id_or_path);
 std::string_view built_in_bytes(std::string_view id);  // empty: no such id
@@ -113,6 +121,9 @@ struct Judgement {
   std::vector<RuleJudgement> rules;
   std::vector<std::string> remarks;  // "vetoed: never was law", "applies: assumed"
 };
+
+// The rule's limit in dollars on that date; the earliest where the date is none.
+std::optional<uint64_t> cost_limit_on(const Rule& rule, std::string_view date);
 
 // Pure and total: what is missing or makes no sense (a date that is none) is an unknown, never an
 // error. libaccount/doc/policy_format.md has the table.

@@ -44,10 +44,9 @@ struct GiveBack {
 
 }  // namespace
 
-void add(Key key, const Figures& figures) noexcept {
+void add_word(uint64_t word, const Figures& figures) noexcept {
   if (grip.good_for != generation.load(std::memory_order_relaxed)) [[unlikely]]
     renew_grip();
-  const uint64_t word = to_word(key);
   if (Slot* slot = grip.slot; slot != nullptr) [[likely]] {
     if (Cell* cell = find_cell(slot->cells, word); cell != nullptr) [[likely]] {
       return change_cell(slot->head, slot->cells, *cell, word, figures);

@@ -15,11 +15,6 @@ namespace account::tally {
 
 // ---- keys ----------------------------------------------------------------------------------
 
-constexpr uint64_t to_word(Key key) noexcept {
-  return kCellUsed | static_cast<uint64_t>(key.op) << 16 | static_cast<uint64_t>(key.dtype) << 8 |
-         static_cast<uint64_t>(key.phase) << 4 | static_cast<uint64_t>(key.category);
-}
-
 // The key in a cell. What names nothing becomes the word for "unknown": op 0, dtype other, phase
 // forward, category unassigned.
 constexpr Key to_key(uint64_t word) noexcept {
@@ -66,31 +61,39 @@ inline Cell* find_cell(std::span<Cell> cells, uint64_t word) noexcept {
   return nullptr;
 }
 
+inline void copy(Word64& to, const Word64& from) noexcept { store(to, load(from)); }
+
+// Stops at the largest value, as saturating_add does, by a jump that is never taken.
+inline void add_to(Word64& low, Word64& high, OpCount more) noexcept {
+  Uint128 sum;
+  if (__builtin_add_overflow(load(low, high).raw(), more.raw(), &sum)) [[unlikely]]
+    sum = OpCount::max().raw();
+  store(low, high, OpCount::from_raw(sum));
+}
+
 // Adds one call. Only the slot's owner may call this. `cell` is one of the slot's `cells`.
 inline void change_cell(SlotHead& head, const Cell* cells, Cell& cell, uint64_t word,
                         const Figures& figures) noexcept {
-  const uint64_t calls = load(cell.calls);
-  const OpCount executed = load(cell.executed_low, cell.executed_high);
-  const OpCount model = load(cell.model_low, cell.model_high);
-  const OpCount lower = load(cell.lower_low, cell.lower_high);
-  const OpCount total = load(head.total_low, head.total_high);
-
-  store(head.undo.key, load(cell.key));
-  store(head.undo.calls, calls);
-  store(head.undo.executed_low, head.undo.executed_high, executed);
-  store(head.undo.model_low, head.undo.model_high, model);
-  store(head.undo.lower_low, head.undo.lower_high, lower);
-  store(head.undo_total_low, head.undo_total_high, total);
+  copy(head.undo.key, cell.key);
+  copy(head.undo.calls, cell.calls);
+  copy(head.undo.executed_low, cell.executed_low);
+  copy(head.undo.executed_high, cell.executed_high);
+  copy(head.undo.model_low, cell.model_low);
+  copy(head.undo.model_high, cell.model_high);
+  copy(head.undo.lower_low, cell.lower_low);
+  copy(head.undo.lower_high, cell.lower_high);
+  copy(head.undo_total_low, head.total_low);
+  copy(head.undo_total_high, head.total_high);
   store(head.undo_index, static_cast<uint64_t>(&cell - cells));
 
   const uint64_t sequence = load(head.sequence);
   store(head.sequence, sequence + 1);
   store(cell.key, word);
-  store(cell.calls, calls + 1);
-  store(cell.executed_low, cell.executed_high, saturating_add(executed, figures.executed));
-  store(cell.model_low, cell.model_high, saturating_add(model, figures.model));
-  store(cell.lower_low, cell.lower_high, saturating_add(lower, figures.lower));
-  store(head.total_low, head.total_high, saturating_add(total, figures.executed));
+  store(cell.calls, load(cell.calls) + 1);
+  add_to(cell.executed_low, cell.executed_high, figures.executed);
+  add_to(cell.model_low, cell.model_high, figures.model);
+  add_to(cell.lower_low, cell.lower_high, figures.lower);
+  add_to(head.total_low, head.total_high, figures.executed);
   store(head.sequence, sequence + 2);
 }
 

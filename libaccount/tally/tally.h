@@ -90,9 +90,18 @@ struct Key {
   Category category;
 };
 
+// A key as a cell holds it; never 0.
+constexpr uint64_t to_word(Key key) noexcept {
+  return kCellUsed | static_cast<uint64_t>(key.op) << 16 | static_cast<uint64_t>(key.dtype) << 8 |
+         static_cast<uint64_t>(key.phase) << 4 | static_cast<uint64_t>(key.category);
+}
+
 // Counts one call. No lock, allocation or system call on a thread that has a slot; nothing happens
 // without an active page. Async-signal-unsafe. Cost: benchmarks/bench_tally.
-ACCOUNT_API void add(Key key, const Figures& figures) noexcept;
+ACCOUNT_API void add_word(uint64_t word, const Figures& figures) noexcept;
+// A word travels in a register; the parts of a key would be written to memory one by one and read
+// back as a whole, for which a CPU waits.
+inline void add(Key key, const Figures& figures) noexcept { add_word(to_word(key), figures); }
 
 // Closes a step at the active page: sums the slots, writes the step ring, advances the edge.
 // Returns the step's number (1-based), 0 without a page. One thread at a time.

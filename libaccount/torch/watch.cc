@@ -12,8 +12,6 @@
 namespace account::torch {
 namespace {
 
-constexpr size_t kScalarTypes = static_cast<size_t>(c10::ScalarType::NumOptions);
-
 // By torch's names, never by its numbers: those may shift between versions.
 constexpr std::array<DType, kScalarTypes> make_dtypes() {
   using T = c10::ScalarType;
@@ -46,14 +44,14 @@ constexpr std::array<DType, kScalarTypes> make_dtypes() {
   for (const auto& [type, dtype] : kNames) table[static_cast<size_t>(type)] = dtype;
   return table;
 }
-constexpr auto kDTypes = make_dtypes();
-
 }  // namespace
+
+constexpr std::array<DType, kScalarTypes> dtypes = make_dtypes();
 
 thread_local constinit ThreadState thread_state;
 constinit std::atomic<uint32_t> attention{0};
 
-bool look_after(const tally::Key& key, const Figures& figures) noexcept {
+bool look_after(tally::Key key, const Figures& figures) noexcept {
   const uint32_t to = attention.load(std::memory_order_acquire);
   if ((to & kCapturing) != 0 && keep_captured(key, figures)) return true;
   if ((to & kModules) != 0) note_place(key, figures.executed);
@@ -63,11 +61,6 @@ bool look_after(const tally::Key& key, const Figures& figures) noexcept {
 const char* undense(c10::DispatchKeySet keys) noexcept {
   if (is_dense(keys)) return nullptr;
   return keys.has(c10::DispatchKey::NestedTensor) ? "nested tensor" : "sparse layout";
-}
-
-DType to_dtype(c10::ScalarType type) noexcept {
-  const auto index = static_cast<size_t>(type);
-  return index < kScalarTypes ? kDTypes[index] : DType::other;
 }
 
 void count_call(const WatchedOp& op, const Reading& reading, const count::Arguments& arguments,

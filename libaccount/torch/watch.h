@@ -87,7 +87,7 @@ inline void attend(Attention to, bool on) noexcept {
      : attention.fetch_and(~static_cast<uint32_t>(to), std::memory_order_acq_rel);
 }
 // Gives it that; true if the call is not to be counted now. For `attention` that is not 0.
-bool look_after(const tally::Key& key, const Figures& figures) noexcept;
+bool look_after(tally::Key key, const Figures& figures) noexcept;
 
 // Where a redispatch from our kernels goes: to whatever lies below BackendSelect.
 inline c10::DispatchKeySet below_us(c10::DispatchKeySet keys) {
@@ -147,7 +147,12 @@ inline bool is_dense(c10::DispatchKeySet keys) {
 }
 
 // torch's scalar type in our words.
-DType to_dtype(c10::ScalarType type) noexcept;
+inline constexpr size_t kScalarTypes = static_cast<size_t>(c10::ScalarType::NumOptions);
+extern const std::array<DType, kScalarTypes> dtypes;
+inline DType to_dtype(c10::ScalarType type) noexcept {
+  const auto index = static_cast<size_t>(type);
+  return index < kScalarTypes ? dtypes[index] : DType::other;
+}
 
 // The row for a call with these dispatch keys; no row where there is none for its layout.
 inline const Reading& reading_for(const WatchedOp& op, c10::DispatchKeySet keys) {

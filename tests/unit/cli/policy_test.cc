@@ -20,7 +20,8 @@ TEST_F(PolicyTest, ExitCodesAndMarginsFollowTheVerdict) {
        "1"},
       {{"us-ca-sb1047-enrolled", "--operations", "3e25", "--cost", "2e7"}, 3, "reached", "0"},
       {{"us-ca-sb1047-enrolled", "--operations", "3e25", "--cost", "10000000"}, 0, "below", "0"},
-      {{"us-ca-sb1047-enrolled", "--operations", "3e25", "--cost", "10000000.01"},
+      {{"us-ca-sb1047-enrolled", "--operations", "3e25", "--cost", "10000000.01", "--date",
+        "2025-12-31"},
        3,
        "reached",
        "0"},
@@ -122,8 +123,23 @@ TEST_F(PolicyTest, JudgesByAFileAndNamesItsFaults) {
 TEST_F(PolicyTest, ListsWhatIsBuiltIn) {
   const Said said = account({"policy", "list", "--json"});
   EXPECT_EQ(said.code, 0);
-  EXPECT_EQ(said.json().items().size(), 3u);
+  EXPECT_EQ(said.json().items().size(), 14u);
   EXPECT_THAT(account({"policy", "list"}).out, HasSubstr("us-ca-sb1047-enrolled"));
+}
+
+TEST_F(PolicyTest, LintSaysWhatIsWrongAndWhatIsOdd) {
+  const std::string path = dir_ / "limit.json";
+  const Said shown = account({"policy", "show", "us-eo14110", "--json"});
+  std::ofstream(path) << shown.out;
+  const Said odd = account({"policy", "lint", path});
+  EXPECT_EQ(odd.code, 0);
+  EXPECT_THAT(odd.out, HasSubstr("same id and says something else"));  // other bytes
+  std::ofstream(path) << "{}";
+  const Said broken = account({"policy", "lint", path});
+  EXPECT_EQ(broken.code, 2);
+  EXPECT_THAT(broken.err, HasSubstr(path));
+  expect_one_line(broken, path);
+  EXPECT_EQ(account({"policy", "lint", "us-ca-sb53", "--json"}).text("id"), "us-ca-sb53");
 }
 
 }  // namespace

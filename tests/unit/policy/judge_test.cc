@@ -40,7 +40,7 @@ TEST(JudgeTest, FineTuneRuleAroundItsThreshold) {
       {"30000000000000000000000001", std::nullopt, Verdict::unknown, "1", true},
   };
   for (const Case& c : cases) {
-    Facts facts = total(c.operations);
+    Facts facts = total(c.operations, "2025-06-01");
     facts.cost_usd = c.cost_usd;
     const RuleJudgement rule = judge(policy, facts).rules[0];
     EXPECT_EQ(rule.rule, "fine-tune");
@@ -62,7 +62,7 @@ TEST(JudgeTest, ModelRuleAroundItsThreshold) {
       {"100000000000000000000000003", 100'000'001, Verdict::reached, "2", true},
   };
   for (const Case& c : cases) {
-    Facts facts = total(c.operations);
+    Facts facts = total(c.operations, "2025-06-01");
     facts.cost_usd = c.cost_usd;
     const RuleJudgement rule = judge(policy, facts).rules[1];
     EXPECT_EQ(rule.rule, "model");
@@ -91,7 +91,7 @@ TEST(JudgeTest, ThePolicysVerdictIsThatOfItsGravestRule) {
       {"2e26", 50'000'000, Verdict::reached, "fine-tune"},
   };
   for (const auto& c : cases) {
-    Facts facts = total(c.operations);
+    Facts facts = total(c.operations, "2025-06-01");
     facts.cost_usd = c.cost;
     const Judgement judgement = judge(policy, facts);
     EXPECT_EQ(name(judgement.verdict), name(c.verdict)) << c.operations;
