@@ -58,6 +58,7 @@ class ArgumentWriter {
 
  private:
   static constexpr char kTooMany[] = "more dimensions than a formula reads";
+  static std::optional<int64_t> plain(int64_t value) { return value; }
   static std::optional<int64_t> plain(bool value) { return value ? 1 : 0; }
   static std::optional<int64_t> plain(const c10::SymInt& value) { return value.maybe_as_int(); }
 
