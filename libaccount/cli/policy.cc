@@ -124,9 +124,6 @@ std::vector<std::string> doubts(const policy::Policy& policy) {
       policy::load(policy.id)->sha256 != policy.sha256) {
     doubts.push_back("a policy that is built in has the same id and says something else");
   }
-  if (policy.status == "superseded" && policy.effective_to.empty()) {
-    doubts.push_back("it is superseded and has no last day (effective_to)");
-  }
   for (const policy::Rule& rule : policy.rules) {
     if (rule.relative && !rule.relative->substitute) {
       doubts.push_back(fmt::format(

@@ -102,12 +102,21 @@ ACCOUNT_API const Row* find_row(std::string_view op, std::string_view overload) 
 ACCOUNT_API bool fill(const std::vector<std::optional<std::vector<int64_t>>>& numbers,
                       Arguments& arguments);
 
+// What a type that is not one real number an element makes of a formula's multiply-adds.
+ACCOUNT_API void apply_dtype(Counted& counted, DType dtype) noexcept;
+
 // The operations of one call: the row's formula, then what type and phase make of them. A complex
 // multiply-add is 8 real operations (4 multiplications, 4 additions) where a real one is 2; an
 // element of float4_e2m1fn_x2 holds two numbers. What only repeats earlier operations (phase
 // recompute) is executed, but is no part of the model (doc/counting.md).
 inline Counted count_call(const Row& row, const Arguments& arguments, DType dtype,
-                          Phase phase) noexcept;
+                          Phase phase) noexcept {
+  Counted counted = row.formula(arguments);
+  if (dtype >= DType::float4_e2m1fn_x2 && !row.real) [[unlikely]]
+    apply_dtype(counted, dtype);
+  if (phase == Phase::recompute) counted.figures.model = OpCount();
+  return counted;
+}
 
 // The closed form behind the hot rows. Dense, a fused multiply-add counts 2; no size may be
 // negative or reach 2^31.
@@ -116,18 +125,6 @@ inline Figures matmul_figures(int64_t batch, int64_t m, int64_t k, int64_t n) no
   const Uint128 bn = static_cast<Uint128>(static_cast<uint64_t>(batch)) * static_cast<uint64_t>(n);
   const OpCount operations = OpCount::from_raw(2 * mk * bn);
   return {operations, operations, operations};
-}
-
-// What a type that is not one real number an element makes of a formula's multiply-adds.
-ACCOUNT_API void apply_dtype(Counted& counted, DType dtype) noexcept;
-
-inline Counted count_call(const Row& row, const Arguments& arguments, DType dtype,
-                          Phase phase) noexcept {
-  Counted counted = row.formula(arguments);
-  if (dtype >= DType::float4_e2m1fn_x2 && !row.real) [[unlikely]]
-    apply_dtype(counted, dtype);
-  if (phase == Phase::recompute) counted.figures.model = OpCount();
-  return counted;
 }
 
 }  // namespace account::count

@@ -42,7 +42,7 @@ namespace account::keeper {
 struct KeeperOptions {
   Place place;
   std::string model;
-  std::vector<std::string> policies;  // ids or files; empty: all that are built in
+  std::vector<std::string> policies;  // ids or files; empty: policy::default_ids()
   bool quiet = false;
   std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
   order::Traits job;                     // what is known of it besides place and model

@@ -63,12 +63,8 @@ inline Cell* find_cell(std::span<Cell> cells, uint64_t word) noexcept {
 
 inline void copy(Word64& to, const Word64& from) noexcept { store(to, load(from)); }
 
-// Stops at the largest value, as saturating_add does, by a jump that is never taken.
 inline void add_to(Word64& low, Word64& high, OpCount more) noexcept {
-  Uint128 sum;
-  if (__builtin_add_overflow(load(low, high).raw(), more.raw(), &sum)) [[unlikely]]
-    sum = OpCount::max().raw();
-  store(low, high, OpCount::from_raw(sum));
+  store(low, high, saturating_add(load(low, high), more));
 }
 
 // Adds one call. Only the slot's owner may call this. `cell` is one of the slot's `cells`.

@@ -99,8 +99,7 @@ constexpr uint64_t to_word(Key key) noexcept {
 // Counts one call. No lock, allocation or system call on a thread that has a slot; nothing happens
 // without an active page. Async-signal-unsafe. Cost: benchmarks/bench_tally.
 ACCOUNT_API void add_word(uint64_t word, const Figures& figures) noexcept;
-// A word travels in a register; the parts of a key would be written to memory one by one and read
-// back as a whole, for which a CPU waits.
+// Inline, so that the key travels as a word, in a register.
 inline void add(Key key, const Figures& figures) noexcept { add_word(to_word(key), figures); }
 
 // Closes a step at the active page: sums the slots, writes the step ring, advances the edge.

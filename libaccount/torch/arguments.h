@@ -57,25 +57,14 @@ class ArgumentWriter {
   void write_products(int index, const c10::IValue& left, const c10::IValue& right);
 
  private:
-  static constexpr char kTooMany[] = "more dimensions than a formula reads";
   static std::optional<int64_t> plain(int64_t value) { return value; }
   static std::optional<int64_t> plain(bool value) { return value ? 1 : 0; }
   static std::optional<int64_t> plain(const c10::SymInt& value) { return value.maybe_as_int(); }
 
-  void write_list(int index, at::IntArrayRef values) {
-    if (values.size() > count::kMaxValues) [[unlikely]] {
-      problem_ = kTooMany;
-      return;
-    }
-    count::Argument& argument = arguments_.at[static_cast<size_t>(index)];
-    for (size_t i = 0; i < values.size(); ++i) argument.values[i] = values[i];
-    argument.size = static_cast<int8_t>(values.size());
-  }
-
   template <class List>
   void write_list(int index, const List& values) {
     if (values.size() > count::kMaxValues) {
-      problem_ = kTooMany;
+      problem_ = "more dimensions than a formula reads";
       return;
     }
     count::Argument& argument = arguments_.at[static_cast<size_t>(index)];

@@ -44,6 +44,7 @@ constexpr std::array<DType, kScalarTypes> make_dtypes() {
   for (const auto& [type, dtype] : kNames) table[static_cast<size_t>(type)] = dtype;
   return table;
 }
+
 }  // namespace
 
 constexpr std::array<DType, kScalarTypes> dtypes = make_dtypes();

@@ -33,6 +33,11 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
+def test_all_that_lie_there_are_built_in(account: Account):
+    listed = json.loads(account("policy", "list", "--json").stdout)
+    assert sorted(policy["id"] for policy in listed) == sorted(path.stem for path in FILES)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_what_ships_fits_the_schema(path):
     policy = json.loads(path.read_text())

@@ -134,6 +134,13 @@ TEST_F(PolicyTest, LintSaysWhatIsWrongAndWhatIsOdd) {
   const Said odd = account({"policy", "lint", path});
   EXPECT_EQ(odd.code, 0);
   EXPECT_THAT(odd.out, HasSubstr("same id and says something else"));  // other bytes
+  std::string recalled = shown.out;
+  recalled.replace(recalled.find("\"secondary\""), 11, "\"memory\"");
+  std::ofstream(path) << recalled;
+  EXPECT_THAT(account({"policy", "lint", path}).out, HasSubstr("from memory"));
+  EXPECT_THAT(account({"policy", "lint", "us-ca-sb1047-2024-06-05"}).out,
+              HasSubstr("rule fine-tune: without the parent's operations"));
+  EXPECT_EQ(account({"policy", "lint", "eu-aia-51"}).out.find("remark"), std::string::npos);
   std::ofstream(path) << "{}";
   const Said broken = account({"policy", "lint", path});
   EXPECT_EQ(broken.code, 2);
