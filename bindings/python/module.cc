@@ -376,11 +376,25 @@ void bind_run(py::module_& m) {
       .def_readwrite("run", &RunOptions::run)
       .def_readwrite("policies", &RunOptions::policies)
       .def_readwrite("authority", &RunOptions::authority)
-      .def_readwrite("framework", &RunOptions::framework);
+      .def_readwrite("framework", &RunOptions::framework)
+      .def_readwrite("resume", &RunOptions::resume)
+      .def_readwrite("parents", &RunOptions::parents);
   py::class_<Run>(m, "Run")
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)
       .def("totals", &Run::totals)
+      .def("began_from",
+           [](Run& run, const std::string& resume, const std::vector<std::string>& parents) {
+             raise_unless_ok(run.began_from(resume, parents));
+           })
+      .def("saved",
+           [](Run& run, const std::string& path) {
+             Status status = [&] {
+               const py::gil_scoped_release no_gil;
+               return run.saved(path);
+             }();
+             raise_unless_ok(std::move(status));
+           })
       .def("finish",
            [](Run& run) {
              Status status = [&] {

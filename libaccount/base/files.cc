@@ -84,11 +84,28 @@ class RealFileLock final : public FileLock {
   Descriptor fd_;
 };
 
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
+class RealReadFile final : public ReadFile {
+ public:
+  RealReadFile(int fd, std::string path, uint64_t size)
+      : fd_(fd), path_(std::move(path)), size_(size) {}
+  uint64_t size() const override { return size_; }
+
+  Status read_at(uint64_t offset, char* to, size_t size) const override {
+    while (size > 0) {
+      const ssize_t got = ::pread(fd_.get(), to, size, static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_failure("read", path_, errno);
+      if (got == 0) return {Code::corrupt, fmt::format("{} ends at byte {}", path_, offset)};
+      offset += static_cast<uint64_t>(got), to += got, size -= static_cast<size_t>(got);
+    }
+    return {};
+  }
+
+ private:
+  Descriptor fd_;
+  std::string path_;
+  uint64_t size_;
+};
 
 class RealFileSystem final : public FileSystem {
  public:
@@ -233,6 +250,24 @@ class RealFileSystem final : public FileSystem {
 FileSystem& FileSystem::real() {
   static RealFileSystem files;
   return files;
+}
+
+Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) {
+  const int fd = open_retrying(path, O_RDONLY, 0);
+  if (fd < 0) return system_failure("open", path, errno);
+  struct stat about{};
+  if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+    ::close(fd);
+    return Status(Code::io, fmt::format("{} is no regular file", path), "check the path");
+  }
+  return std::unique_ptr<ReadFile>(
+      std::make_unique<RealReadFile>(fd, path, static_cast<uint64_t>(about.st_size)));
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 std::string join_path(std::string_view folder, std::string_view name) {

@@ -23,6 +23,15 @@ class AppendFile {
   virtual Status sync() = 0;                          // fdatasync
 };
 
+// A file that is read by position, for those too large to be in memory. Thread-safe.
+class ReadFile {
+ public:
+  virtual ~ReadFile() = default;
+  virtual uint64_t size() const = 0;  // when it was opened
+  // Exactly `size` bytes from `offset` on; corrupt where the file ends before.
+  virtual Status read_at(uint64_t offset, char* to, size_t size) const = 0;
+};
+
 // Holds an flock(2) until destroyed; released by the kernel when the process dies.
 class FileLock {
  public:
@@ -58,8 +67,12 @@ class ACCOUNT_API FileSystem {
   static FileSystem& real();  // lives for ever; thread-safe
 };
 
+// Of the real file system: weights are too large for an interface that hands out whole files.
+Result<std::unique_ptr<ReadFile>> open_read(const std::string& path);
+
 std::string join_path(std::string_view folder, std::string_view name);
 std::string base_name(std::string_view path);
+std::string folder_of(const std::string& path);  // "." for a bare name
 // Absolute and without symbolic links as far as the path exists; the rest is appended as it is.
 std::string absolute_path(std::string_view path);
 

@@ -34,6 +34,8 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.model = words.model;
   options.policies = words.policies;
   options.authority = words.authority;
+  options.resume = words.resume;
+  options.parents = words.parents;
   ACCOUNT_ASSIGN_OR_RETURN(
       Settings settings, make_settings(options, [&](const char* name) {
         if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {

@@ -16,6 +16,8 @@ namespace account::cli {
 struct HostWords {
   std::string dir, run, model, node, authority, exchange;
   std::vector<std::string> policies;
+  std::string resume;                // `run` only
+  std::vector<std::string> parents;  // `run` only
   bool quiet = false;
 };
 void add_host_options(const Verb& verb, HostWords& words);

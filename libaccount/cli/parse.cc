@@ -35,6 +35,10 @@ void add_verbs(const Verb& program, const Words& command) {
   add_verify(program);
   add_prove(program);
   add_sign(program);
+  add_record(program);
+  add_history(program);
+  add_parent(program);
+  add_declare(program);
   add_key(program);
   add_policy(program);
   add_order(program);

@@ -1,4 +1,5 @@
-// `account prove`: a run's totals, verified first, held against a policy or a plain number.
+// `account prove`: what a run and those before it took, or what a record says of them, verified
+// first, held against a policy or a plain number.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,10 +7,13 @@
 #include <optional>
 
 #include "cli/output.h"
+#include "cli/record_text.h"
 #include "cli/report_text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
+#include "count/transcript.h"
 #include "policy/policy.h"
+#include "record/make.h"
 
 namespace account::cli {
 namespace {
@@ -17,6 +21,7 @@ namespace {
 struct ProveWords {
   std::string run;
   std::optional<std::string> policy, key, below;
+  std::vector<std::string> parents, folders;
   FactWords facts;
   bool json = false;
 };
@@ -44,21 +49,63 @@ Result<Question> parse_question(const ProveWords& words) {
   return question;
 }
 
-void add_counted(const ledger::Report& report, policy::Facts& facts) {
-  for (const auto& incarnation : report.incarnations) {
-    for (const ledger::CountRow& row : incarnation.rows) {
-      OpCount& sum = facts.operations[{row.category, row.phase}];
-      sum = saturating_add(sum, row.figures.executed);
+// What is judged: a run with those that it went on from, or what a record says of them.
+struct Evidence {
+  record::Record record;
+  bool line_verified = true;
+  std::vector<ledger::Report> reports;  // of a run; none of a record
+  std::vector<std::string> remarks;
+  std::string level;
+  bool trusted = false;
+
+  record::Bounds sum() const { return record::sum_up(record).derived; }
+  std::vector<std::string> runs() const {
+    std::vector<std::string> names;
+    for (const record::Part& part : record.parts) names.push_back(part.run);
+    for (const record::Ancestor& ancestor : record.lineage) {
+      for (const record::Part& part : ancestor.parts) names.push_back(part.run);
     }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
   }
-  facts.gap_bound =
-      checked_subtract(report.totals.upper, report.totals.executed).value_or(OpCount());
+};
+
+Result<Evidence> evidence_of_run(const ProveWords& words) {
+  record::Sources sources;
+  if (words.key) {
+    ACCOUNT_ASSIGN_OR_RETURN(sources.developer, read_public_key(*words.key));
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(sources.run, find_run(words.run));
+  sources.folders = words.folders;
+  sources.parents = words.parents;
+  ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft,
+                           record::draft(FileSystem::real(), sources, count::recount));
+  Evidence evidence;
+  evidence.record = std::move(draft.record);
+  evidence.line_verified = draft.line_verified;
+  evidence.reports = std::move(draft.chain.reports);
+  evidence.remarks = std::move(draft.remarks);
+  evidence.level = evidence.reports.back().level;  // of the run itself
+  evidence.trusted = evidence.reports.back().trusted;
+  return evidence;
+}
+
+Result<Evidence> evidence_of_record(const ProveWords& words) {
+  RecordWords asked;
+  asked.path = words.run;
+  if (words.key) asked.keys = {*words.key};
+  asked.parents = words.parents;
+  asked.runs = words.folders;
+  ACCOUNT_ASSIGN_OR_RETURN(const CheckedRecord checked, check_record(asked));
+  return Evidence{checked.record(), checked.line.verified(), {}, checked.remarks,
+                  level_of(checked), checked.trusted};
 }
 
 // A plain number: below it, at or above it, or which of both depends on the gaps.
-policy::Verdict verdict_below(const Totals& totals, OpCount limit) {
-  if (totals.executed >= limit) return policy::Verdict::reached;
-  return totals.upper >= limit ? policy::Verdict::unknown : policy::Verdict::below;
+policy::Verdict verdict_below(const record::Bounds& sum, OpCount limit) {
+  if (sum.low >= limit) return policy::Verdict::reached;
+  return sum.high >= limit ? policy::Verdict::unknown : policy::Verdict::below;
 }
 
 OpCount distance(OpCount a, OpCount b) {
@@ -71,13 +118,13 @@ std::string plain(policy::Verdict verdict) {
   return word;
 }
 
-std::string statement(policy::Verdict verdict, const ledger::Report& report) {
+std::string statement(policy::Verdict verdict, const Evidence& evidence) {
   const std::string word = plain(verdict);
   const std::string what = verdict == policy::Verdict::below || verdict == policy::Verdict::reached
                                ? "counted " + word
                                : word;
-  return fmt::format("{}, at level {}, for the runs listed: {}", what, level_text(report.level),
-                     report.run);
+  return fmt::format("{}, at level {}, for the runs listed: {}", what, level_text(evidence.level),
+                     fmt::join(evidence.runs(), ", "));
 }
 
 constexpr std::string_view kNoAdvice =
@@ -94,7 +141,56 @@ struct Answer {
   }
 };
 
-Json to_json(const Question& question, const Answer& answer, const ledger::Report& report) {
+std::vector<std::string> gaps_of(const Evidence& evidence) {
+  std::vector<std::string> gaps;
+  for (const ledger::Report& report : evidence.reports) {
+    gaps.insert(gaps.end(), report.gaps.begin(), report.gaps.end());
+  }
+  if (!evidence.reports.empty()) return gaps;
+  for (const record::Part& part : evidence.record.parts) {
+    for (const auto& [kind, times] : part.gaps) {
+      gaps.push_back(fmt::format("{}: {} of kind {}", part.run, times, kind));
+    }
+  }
+  return gaps;
+}
+
+Json runs_json(const Evidence& evidence) {
+  Json runs = Json::array();
+  for (const ledger::Report& report : evidence.reports) {
+    for (const auto& node : report.nodes) {
+      runs.push(Json::object({{"run", report.run},
+                              {"node", node.node},
+                              {"lines", node.lines},
+                              {"root", node.root_hex},
+                              {"closed", node.closed}}));
+    }
+  }
+  if (!evidence.reports.empty()) return runs;
+  for (const record::Part& part : evidence.record.parts) {
+    for (const ledger::Head& head : part.heads) {
+      runs.push(Json::object({{"run", part.run},
+                              {"node", head.node},
+                              {"lines", head.size},
+                              {"root", head.root}}));
+    }
+  }
+  return runs;
+}
+
+Json claims_json(const record::Record& record) {
+  Json claims = Json::array();
+  for (const record::Claim& claim : record.claims) {
+    claims.push(Json::object({{"category", name(claim.category)},
+                              {"grade", record::name(claim.grade)},
+                              {"low", claim.low},
+                              {"high", claim.high},
+                              {"basis", claim.basis}}));
+  }
+  return claims;
+}
+
+Json to_json(const Question& question, const Answer& answer, const Evidence& evidence) {
   Json json = answer.judgement ? policy::to_json(*answer.judgement) : Json::object();
   json.set("verdict", policy::name(answer.verdict()));
   if (answer.judgement) json.set("policy_verdict", policy::name(answer.judgement->verdict));
@@ -102,69 +198,77 @@ Json to_json(const Question& question, const Answer& answer, const ledger::Repor
     json.set("below",
              Json::object({{"limit", *question.below},
                            {"verdict", policy::name(*answer.below)},
-                           {"margin", distance(*question.below, report.totals.executed)}}));
+                           {"margin", distance(*question.below, evidence.sum().low)}}));
   }
-  Json runs = Json::array(), gaps = Json::array();
-  for (const auto& node : report.nodes) {
-    runs.push(Json::object({{"run", report.run},
-                            {"node", node.node},
-                            {"lines", node.lines},
-                            {"root", node.root_hex},
-                            {"closed", node.closed}}));
-  }
-  for (const std::string& gap : report.gaps) gaps.push(gap);
-  json.set("operations", report.totals.executed);
-  json.set("upper", report.totals.upper);
-  json.set("level", report.level);
-  json.set("trusted", report.trusted);
-  json.set("runs", std::move(runs));
+  Json gaps = Json::array(), remarks = Json::array();
+  for (const std::string& gap : gaps_of(evidence)) gaps.push(gap);
+  for (const std::string& remark : evidence.remarks) remarks.push(remark);
+  json.set("operations", evidence.sum().low);
+  json.set("upper", evidence.sum().high);
+  json.set("sums", cli::to_json(record::sum_up(evidence.record)));
+  json.set("level", evidence.level);
+  json.set("trusted", evidence.trusted);
+  json.set("runs", runs_json(evidence));
+  json.set("declared", claims_json(evidence.record));
   json.set("gaps", std::move(gaps));
-  json.set("statement", statement(answer.verdict(), report));
+  json.set("evidence_remarks", std::move(remarks));
+  json.set("statement", statement(answer.verdict(), evidence));
   json.set("legal_advice", false);
   return json;
 }
 
-void put_answer(const Question& question, const Answer& answer, const ledger::Report& report) {
+void put_answer(const Question& question, const Answer& answer, const Evidence& evidence) {
+  const record::Bounds sum = evidence.sum();
   if (answer.judgement) {
     for (const std::string& line : policy::to_lines(*answer.judgement)) put_line(line);
   }
   if (question.below) {
     put_line(fmt::format("below {}: {}; {} operations {}", policy::exact_text(*question.below),
                          plain(*answer.below),
-                         distance(*question.below, report.totals.executed).to_decimal(),
-                         report.totals.executed < *question.below ? "until it is reached"
-                                                                  : "beyond where it is reached"));
+                         distance(*question.below, sum.low).to_decimal(),
+                         sum.low < *question.below ? "until it is reached"
+                                                   : "beyond where it is reached"));
   }
-  put_line(fmt::format("operations {} ({}), at most {} with all gaps",
-                       report.totals.executed.to_decimal(), report.totals.executed.to_short(),
-                       report.totals.upper.to_decimal()));
-  put_line(report.gaps.empty() ? "gaps: none" : "gaps:");
-  for (const std::string& gap : report.gaps) put_line("  " + gap);
-  for (const auto& node : report.nodes) {
-    put_line(fmt::format("run {} node {}: {} lines, {}, root {}", report.run, node.node, node.lines,
-                         node.closed ? "closed" : "not closed", node.root_hex));
+  put_line(fmt::format("operations {} ({}), at most {} with all gaps", sum.low.to_decimal(),
+                       sum.low.to_short(), sum.high.to_decimal()));
+  for (const record::Claim& claim : evidence.record.claims) {
+    put_line(fmt::format("  of these {} ({}): {}; {}", record::name(claim.grade),
+                         name(claim.category), claim.low.to_decimal(), claim.basis));
   }
-  put_line(statement(answer.verdict(), report));
+  const std::vector<std::string> gaps = gaps_of(evidence);
+  put_line(gaps.empty() ? "gaps: none" : "gaps:");
+  for (const std::string& gap : gaps) put_line("  " + gap);
+  for (const ledger::Report& report : evidence.reports) {
+    for (const auto& node : report.nodes) {
+      put_line(fmt::format("run {} node {}: {} lines, {}, root {}", report.run, node.node,
+                           node.lines, node.closed ? "closed" : "not closed", node.root_hex));
+    }
+  }
+  for (const std::string& remark : evidence.remarks) put_line("note: " + remark);
+  put_line(statement(answer.verdict(), evidence));
   put_line(kNoAdvice);
 }
 
 int prove(const ProveWords& words) {
   auto question = parse_question(words);
   if (!question.ok()) return fail("prove", question.status());
-  const auto report = verify_run(words.run, words.key);
-  Status fault = report.ok() ? first_problem(*report) : report.status();
-  if (!fault.ok()) {
-    if (words.json) put_json(Json::object({{"ok", false}, {"error", fault.to_string()}}));
-    return fail(words.run, fault);
+  const auto evidence =
+      names_record(words.run) ? evidence_of_record(words) : evidence_of_run(words);
+  if (!evidence.ok()) {
+    if (words.json) {
+      put_json(Json::object({{"ok", false}, {"error", evidence.status().to_string()}}));
+    }
+    return fail(words.run, evidence.status());
   }
-  add_counted(*report, question->facts);
+  const policy::Facts facts =
+      with_stated(record::facts_of(evidence->record, evidence->line_verified), question->facts);
   Answer answer;
-  if (question->policy) answer.judgement = policy::judge(*question->policy, question->facts);
-  if (question->below) answer.below = verdict_below(report->totals, *question->below);
+  if (question->policy) answer.judgement = policy::judge(*question->policy, facts);
+  if (question->below) answer.below = verdict_below(evidence->sum(), *question->below);
   if (words.json) {
-    put_json(to_json(*question, answer, *report));
+    put_json(to_json(*question, answer, *evidence));
   } else {
-    put_answer(*question, answer, *report);
+    put_answer(*question, answer, *evidence);
   }
   return policy::exit_code(answer.verdict());
 }
@@ -172,12 +276,15 @@ int prove(const ProveWords& words) {
 }  // namespace
 
 void add_prove(const Verb& program) {
-  const Verb verb = program.verb("prove", "Verifies a run and judges its totals");
+  const Verb verb = program.verb("prove", "Verifies a run or a record and judges its totals");
   auto words = std::make_shared<ProveWords>();
-  verb.needs("RUN", words->run, "A run's folder or id");
+  verb.needs("RUN", words->run, "A run's folder or id; or weights with their record, or a record");
   verb.takes("--policy", words->policy, "Id or file; `account policy list`");
   verb.takes("--below", words->below, "A plain number to stay below, e.g. 3e25");
   verb.takes("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
+  verb.takes_many("--parent", words->parents,
+                  "What the run began from: a record, weights that have one, or 'unknown'");
+  verb.takes_many("--runs", words->folders, "Folder of the runs that this one went on from");
   add_fact_options(verb, words->facts);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(

@@ -297,11 +297,6 @@ struct SignWords {
   bool json = false;
 };
 
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
-}
-
 // Where a complete root goes: what the words say, or the authority's directory that it lies in.
 std::optional<std::string> target_of(const SignWords& words) {
   if (words.publish) return words.publish;

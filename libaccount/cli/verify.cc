@@ -1,19 +1,24 @@
-// `account verify`: recomputes a run's ledger, offline.
+// `account verify`: recomputes a run's ledger, or checks a compute record, offline.
 #include <fmt/format.h>
 
 #include <memory>
 #include <optional>
 
 #include "cli/output.h"
+#include "cli/record_text.h"
 #include "cli/report_text.h"
 #include "cli/verbs.h"
+#include "cli/words.h"
 
 namespace account::cli {
 namespace {
 
 struct VerifyWords {
   std::string path;
-  std::optional<std::string> key;
+  std::vector<std::string> keys;
+  RecordWords record;  // where the path names one
+  std::vector<std::string> policies;
+  FactWords facts;
   bool json = false;
 };
 
@@ -25,8 +30,43 @@ std::string trust_line(const ledger::Report& report) {
                      level);
 }
 
+int verify_record(const VerifyWords& words) {
+  RecordWords asked = words.record;
+  asked.path = words.path;
+  asked.keys = words.keys;
+  const auto checked = check_record(asked);
+  if (!checked.ok()) {
+    if (words.json) {
+      put_json(Json::object({{"ok", false}, {"error", checked.status().to_string()}}));
+    }
+    return fail(words.path, checked.status());
+  }
+  const auto budget =
+      budget_of(checked->record(), checked->line.verified(), words.policies, words.facts);
+  if (!budget.ok()) return fail(words.path, budget.status());
+  if (words.json) {
+    Json json = to_json(*checked);
+    json.set("budget", to_json(*budget));
+    put_json(json);
+    return kYes;
+  }
+  put_record(*checked);
+  put_budget(*budget);
+  put_line(checked->trusted
+               ? "trusted: signed by a key that was given; level " + level_text(level_of(*checked))
+               : "integrity only: --key PUB says whether its maker signed it; level " +
+                     level_text(level_of(*checked)));
+  return kYes;
+}
+
 int verify(const VerifyWords& words) {
-  const auto report = verify_run(words.path, words.key);
+  if (names_record(words.path)) return verify_record(words);
+  if (words.keys.size() > 1) {
+    return fail("verify", {Code::invalid_argument, "a run is endorsed by one key",
+                           "give --key once"});
+  }
+  const auto report = verify_run(
+      words.path, words.keys.empty() ? std::optional<std::string>() : words.keys[0]);
   if (!report.ok()) {
     if (words.json) {
       put_json(Json::object({{"ok", false}, {"error", report.status().to_string()}}));
@@ -49,15 +89,24 @@ int verify(const VerifyWords& words) {
 }  // namespace
 
 void add_verify(const Verb& program) {
-  const Verb verb = program.verb("verify", "Recomputes a run's ledger, offline");
+  const Verb verb = program.verb("verify", "Recomputes a run's ledger or a record, offline");
   auto words = std::make_shared<VerifyWords>();
-  verb.needs("PATH", words->path, "A run's or node's folder, or a run's id");
-  verb.takes("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
+  verb.needs("PATH", words->path,
+             "A run's or node's folder, a run's id; or weights with their record, or a record");
+  verb.takes_many("--key", words->keys,
+                  "The developer's .pub; a foreign signer is exit code 2. For a record it may be "
+                  "repeated, for the parents' makers");
+  verb.takes("--weights", words->record.weights, "Of a record: the weights it should be about");
+  verb.takes_many("--parents", words->record.parents, "Of a record: where its parents' lie");
+  verb.takes_many("--runs", words->record.runs, "Of a record: compare it with the ledgers there");
+  verb.takes_many("--policy", words->policies, "Of a record: show the room left under it");
+  add_fact_options(verb, words->facts);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(
       "Without --key it proves integrity only. Exit code 2 where anything does not recompute.\n\n"
       "Example:\n"
-      "  account verify account/my-run --key alice.pub");
+      "  account verify account/my-run --key alice.pub\n"
+      "  account verify out/ --key alice.pub     (weights with a record: the room that is left)");
   verb.does([words] { return verify(*words); });
 }
 

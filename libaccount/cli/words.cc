@@ -109,6 +109,12 @@ Result<std::string> find_run(const std::string& word) {
       fmt::format("give a run's folder; `account status {}` lists those in {}", folder, folder));
 }
 
+Result<SigningKey> read_signing_key(const std::optional<std::string>& path) {
+  if (!path) return SigningKey{{"nobody", sign::SecretKey::generate()}, false};
+  ACCOUNT_ASSIGN_OR_RETURN(sign::NamedSecretKey key, read_secret_key(*path));
+  return SigningKey{std::move(key), true};
+}
+
 Result<sign::PublicKey> read_public_key(const std::string& path) {
   auto bytes = FileSystem::real().read(path, sign::kKeyFileCapBytes);
   if (!bytes.ok()) return bytes.status();

@@ -38,4 +38,12 @@ Result<sign::PublicKey> read_public_key(const std::string& path);
 // A .key file.
 Result<sign::NamedSecretKey> read_secret_key(const std::string& path);
 
+// Zero keys are needed to begin: without a .key file, one that is made for this signature and
+// forgotten, under the name "nobody". Damage shows by it; who signed does not.
+struct SigningKey {
+  sign::NamedSecretKey key;
+  bool named = false;
+};
+Result<SigningKey> read_signing_key(const std::optional<std::string>& path);
+
 }  // namespace account::cli

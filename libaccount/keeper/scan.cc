@@ -144,8 +144,11 @@ void Keeper::take_mail(Watch& watch) {
   uint64_t dropped = 0;
   for (const tally::Event& event : watch.page->take_events(dropped)) {
     const bool is_gap = event.kind == tally::EventKind::gap;
+    if (event.kind == tally::EventKind::saved) {
+      take_save(watch, body_of(event.text, "saved"));
+      continue;
+    }
     const std::string_view kind = event.kind == tally::EventKind::op_named ? "uncounted"
-                                  : event.kind == tally::EventKind::saved  ? "saved"
                                   : event.kind == tally::EventKind::export_refused
                                       ? "export_refused"
                                       : "reported";
@@ -154,7 +157,6 @@ void Keeper::take_mail(Watch& watch) {
       whole.set("incarnation", writer.incarnation(line));
       is_gap ? writer.gap(whole) : writer.event("note", whole);
     });
-    if (event.kind == tally::EventKind::saved) want_seal(ledger::SealReason::save);
   }
   if (dropped > 0) {
     later([dropped, line = watch.line](ledger::Writer& writer) {
@@ -171,6 +173,29 @@ void Keeper::take_mail(Watch& watch) {
     writer.transcript(writer.incarnation(line), transcript.step, transcript.not_kept,
                       transcript.lines);
   });
+}
+
+// The ledger names the checkpoint without its folder: where it lies is nobody's business.
+void Keeper::take_save(const Watch& watch, const Json& said) {
+  Save save;
+  save.path = said.get_string("path").ok() ? *said.get_string("path") : "";
+  save.sidecar.run = options_.place.run;
+  save.sidecar.cut.node = options_.place.node;
+  save.sidecar.cut.name = base_name(save.path);
+  save.sidecar.save = said.get_string("save").ok() ? *said.get_string("save") : "";
+  const auto step = said.get_integer("step");
+  save.sidecar.cut.step = step.ok() && *step >= 0 ? static_cast<uint64_t>(*step) : 0;
+  Json note = Json::object({{"kind", "saved"},
+                            {"name", save.sidecar.cut.name},
+                            {"step", save.sidecar.cut.step},
+                            {"save", save.sidecar.save}});
+  later([line = watch.line, note](ledger::Writer& writer) {
+    Json whole = note;
+    whole.set("incarnation", writer.incarnation(line));
+    writer.event("note", whole);
+  });
+  want_seal(ledger::SealReason::save);
+  if (!save.path.empty()) saves_.push_back(std::move(save));
 }
 
 // Local ranks that their siblings knew of and that never opened a page. Judged once a generation:

@@ -85,8 +85,24 @@ void Keeper::queue_lines() {
   }
 }
 
+void Keeper::write_sidecars() {
+  constexpr int kMode = 0644;
+  const ledger::SealedState sealed = writer_->sealed();
+  for (Save& save : saves_) {
+    save.sidecar.cut.size = sealed.lines;
+    save.sidecar.cut.root = sealed.root_hex;
+    const Status written = world_.files.write_atomically(record::sidecar_path(save.path),
+                                                         write_sidecar(save.sidecar), kMode);
+    if (written.ok()) continue;
+    voice_.trouble("checkpoint " + save.sidecar.cut.name + " has no sidecar: " +
+                   written.to_string() + "; a run that goes on from it must name this run itself");
+  }
+  saves_.clear();
+}
+
 void Keeper::commit_seal() {
   pending_.clear();
+  write_sidecars();
   seal_wanted_ = false;
   seal_reason_ = ledger::SealReason::time;
   const int64_t now = world_.clock.monotonic_ns();

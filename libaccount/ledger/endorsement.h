@@ -20,6 +20,10 @@ struct Head {
   friend bool operator==(const Head&, const Head&) = default;
 };
 
+struct Report;
+// Of a report's nodes, in the order of their names; those without a sealed line are left out.
+std::vector<Head> heads_of(const Report& report);
+
 struct Endorsement {
   std::string run;
   std::vector<Head> heads;  // by node, each once

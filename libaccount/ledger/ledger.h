@@ -127,11 +127,13 @@ struct Incarnation {
   uint64_t steps_closed = 0;
   std::vector<CountRow> rows;  // of its last line
   std::string ended;           // empty: still open
+  std::vector<StepRun> steps;  // where VerifyOptions::keep_steps
 };
 
 struct NodeReport {
   std::string node;
   std::string origin;
+  std::string run_file_sha256;
   uint64_t lines = 0;       // covered by the checkpoint
   uint64_t open_lines = 0;  // behind the last note of an unclosed run
   uint64_t open_bytes = 0;
@@ -167,8 +169,32 @@ struct Report {
 // formulas), endorsements. Problems are in the report; a Status only where there is nothing to
 // read. With `developer`, the head of every node must be endorsed by that key.
 using Recount = Result<Figures> (*)(std::string_view lines, uint64_t& rows);
+//
+// A run up to a save (`cut`) is what led to that checkpoint, whatever it did afterwards: the node
+// that wrote the checkpoint's sidecar counts up to the head named there, the others up to the seal
+// after their own `saved` note of that name and step, or else whole (a remark says so).
+// Endorsements are those of the whole run and are not asked for then.
+struct Cut {
+  std::string node;
+  uint64_t size = 0;  // lines
+  std::string root;   // hex, over these lines
+  std::string name;   // of the checkpoint
+  uint64_t step = 0;
+};
+// What a node's ledger was at some time: so many lines with this head.
+struct Mark {
+  std::string node;
+  uint64_t size = 0;
+  std::string root;  // hex
+};
+struct VerifyOptions {
+  std::optional<Cut> cut = {};
+  std::vector<Mark> marks = {};  // instead of a cut: count up to these, and only these nodes
+  bool keep_steps = false;
+};
 Result<Report> verify(FileSystem& files, const std::string& path,
-                      const std::optional<sign::PublicKey>& developer, Recount recount);
+                      const std::optional<sign::PublicKey>& developer, Recount recount,
+                      const VerifyOptions& options = {});
 
 // {"ok", "trusted", "operations", ...}, numbers of operations as decimal strings.
 Json report_to_json(const Report& report);

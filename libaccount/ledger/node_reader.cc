@@ -11,11 +11,12 @@ namespace {
 // One pass over the segments. Kept apart from NodeRead, which is what remains of it.
 class Pass {
  public:
-  Pass(FileSystem& files, NodeRead& node) : files_(files), node_(node) {}
+  Pass(FileSystem& files, NodeRead& node, const ReadOptions& options)
+      : files_(files), node_(node), options_(options) {}
 
   void run() {
     if (!read_run_file() || !read_note() || !list_segments()) return;
-    node_.replay.emplace(node_.identity);
+    node_.replay.emplace(node_.identity, options_.keep_steps);
     for (const uint32_t number : segments_) {
       if (!read_segment(number)) return;
     }
@@ -106,7 +107,12 @@ class Pass {
   // A tree that does not match says only that some line since the last match was changed.
   bool take(std::string_view line) {
     const Status taken = node_.replay->take(line);
-    if (taken.ok()) return true;
+    if (taken.ok()) {
+      if (options_.until && !node_.until && options_.until(*node_.replay)) {
+        node_.until = node_.replay;
+      }
+      return true;
+    }
     const bool is_tree = taken.code() == Code::unverified;
     return fail(place(is_tree ? node_.replay->first_unsealed() : node_.lines(), node_.lines()),
                 taken.to_string());
@@ -167,6 +173,7 @@ class Pass {
 
   FileSystem& files_;
   NodeRead& node_;
+  const ReadOptions& options_;
   std::optional<sign::Checkpoint> checkpoint_;
   std::vector<uint32_t> segments_;
   std::vector<uint64_t> first_line_;  // of each segment, counted from 0 over all
@@ -175,7 +182,8 @@ class Pass {
 
 }  // namespace
 
-Result<NodeRead> read_node(FileSystem& files, const std::string& folder) {
+Result<NodeRead> read_node(FileSystem& files, const std::string& folder,
+                           const ReadOptions& options) {
   if (!files.exists(join_path(folder, kRunFile))) {
     return Status(Code::not_found, fmt::format("{} holds no ledger: it has no run.json", folder),
                   "give the folder of a run, or of one of its nodes");
@@ -183,7 +191,7 @@ Result<NodeRead> read_node(FileSystem& files, const std::string& folder) {
   NodeRead node;
   node.folder = folder;
   node.label = base_name(folder);
-  Pass(files, node).run();
+  Pass(files, node, options).run();
   return node;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct NodeRead {
   RunFile run_file;
   Identity identity;
   std::optional<Replay> replay;  // nothing where run.json does not parse
+  std::optional<Replay> until;   // as it was when ReadOptions::until first said so
   std::string note;              // the checkpoint file; empty where there is none
   std::vector<Problem> problems;
 
@@ -37,7 +39,13 @@ struct NodeRead {
   bool closed() const { return replay && replay->closed(); }
 };
 
+struct ReadOptions {
+  bool keep_steps = false;                       // Tracked::steps
+  std::function<bool(const Replay&)> until = {};  // asked after each line
+};
+
 // A Status only where there is no node folder to read.
-Result<NodeRead> read_node(FileSystem& files, const std::string& folder);
+Result<NodeRead> read_node(FileSystem& files, const std::string& folder,
+                           const ReadOptions& options = {});
 
 }  // namespace account::ledger

@@ -144,6 +144,9 @@ Status Replay::take_counters(CounterEntry entry) {
     known->full = std::move(*entry.ops);
   }
   known->rows = std::move(entry.rows);
+  if (keep_steps_) {
+    known->steps.insert(known->steps.end(), entry.steps.begin(), entry.steps.end());
+  }
   known->steps_closed = entry.steps_closed;
   known->last_unix_ns = time_unix_ns_;
   return Status();

@@ -1,7 +1,8 @@
 // Replay: one node's ledger taken line by line, as a verifier and a recovering writer need it.
 //
 // It holds the Merkle tree, the keys, and the last counters of each incarnation: memory grows with
-// the number of incarnations, not with the length of the ledger. Must not know files.
+// the number of incarnations, not with the length of the ledger (unless steps are kept). A copy of
+// it is the ledger as it was then. Must not know files.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +30,15 @@ struct Tracked {
   uint64_t steps_closed = 0;
   Table rows;  // without ops, of its last entry
   Table full;  // with ops, of its last full table
+  std::vector<StepRun> steps;  // where they are kept
   std::string ended;
   int64_t first_unix_ns = 0, last_unix_ns = 0;
 };
 
 class Replay {
  public:
-  explicit Replay(Identity identity) : identity_(std::move(identity)) {}
+  explicit Replay(Identity identity, bool keep_steps = false)
+      : identity_(std::move(identity)), keep_steps_(keep_steps) {}
 
   // Takes the next line, without its line feed. A failure says what is wrong with it, or, when it
   // is unverified, with one of the lines since first_unsealed(); nothing is to be taken after one.
@@ -70,6 +73,7 @@ class Replay {
   Result<Tracked*> tracked(int number);
 
   Identity identity_;
+  bool keep_steps_ = false;
   sign::MerkleTree tree_;
   std::optional<sign::PublicKey> key_;
   int64_t sessions_ = 0;

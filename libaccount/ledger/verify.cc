@@ -88,7 +88,7 @@ class TranscriptCheck {
 void add_incarnations(const NodeRead& read, Report& report) {
   for (const auto& [number, tracked] : read.replay->incarnations()) {
     report.incarnations.push_back({tracked.line, read.run_file.node, tracked.steps_closed,
-                                   last_rows(tracked), tracked.ended});
+                                   last_rows(tracked), tracked.ended, tracked.steps});
   }
 }
 
@@ -98,6 +98,7 @@ void add_node(FileSystem& files, const NodeRead& read, Recount recount, Report& 
   node.node =
       read.run_file.node.empty() ? read.label.substr(kNodePrefix.size()) : read.run_file.node;
   node.origin = origin_of(read.run_file.run, node.node);
+  node.run_file_sha256 = read.identity.run_file_sha256;
   if (read.replay) {
     const Replay& replay = *read.replay;
     node.lines = read.lines();
@@ -135,16 +136,6 @@ void check_one_run(const std::vector<NodeRead>& reads, Report& report) {
   }
 }
 
-std::vector<Head> heads_of(const Report& report) {
-  std::vector<Head> heads;
-  for (const NodeReport& node : report.nodes) {
-    if (node.lines > 0) heads.push_back({node.node, node.origin, node.lines, node.root_hex});
-  }
-  std::sort(heads.begin(), heads.end(),
-            [](const Head& a, const Head& b) { return a.node < b.node; });
-  return heads;
-}
-
 // A keeper that is killed in its first moments leaves folders, and a run.json without its text.
 bool never_began(FileSystem& files, const std::string& folder) {
   const auto segments = files.list(join_path(folder, kLedgerFolder));
@@ -161,6 +152,60 @@ void check_something_sealed(const Place& place, const std::vector<NodeRead>& rea
   });
   if (any || !report.problems.empty()) return;
   report.problems.push_back({base_name(place.run_folder), "nothing of this run was ever sealed"});
+}
+
+bool says_saved(const Json& event, const Cut& cut) {
+  const auto kind = event.get_string("kind"), name = event.get_string("name");
+  const auto step = event.get_integer("step");
+  return kind.ok() && *kind == "saved" && name.ok() && *name == cut.name && step.ok() &&
+         static_cast<uint64_t>(*step) == cut.step;
+}
+
+// Whether the lines taken so far are those that led to the save.
+bool reaches(const Cut& cut, const std::string& label, const Replay& replay) {
+  if (label == node_folder_name(cut.node)) return replay.tree().size() == cut.size;
+  const bool sealed = replay.first_unsealed() + 1 == replay.tree().size();
+  return sealed && std::any_of(replay.events().rbegin(), replay.events().rend(),
+                               [&](const Json& event) { return says_saved(event, cut); });
+}
+
+// Leaves what the marks name.
+void cut_at_marks(std::vector<NodeRead>& reads, const std::vector<Mark>& marks, Report& report) {
+  std::vector<NodeRead> kept;
+  for (const Mark& mark : marks) {
+    const auto read = std::find_if(reads.begin(), reads.end(), [&](const NodeRead& r) {
+      return r.label == node_folder_name(mark.node);
+    });
+    const bool there = read != reads.end();
+    if (there && read->until && sign::to_hex(read->until->tree().root()) == mark.root) {
+      read->replay = std::move(read->until);
+      kept.push_back(std::move(*read));
+    } else if (report.problems.empty() && (!there || read->problems.empty())) {
+      report.problems.push_back(
+          {node_folder_name(mark.node),
+           there ? fmt::format("its first {} lines are not those that were named", mark.size)
+                 : "the node's ledger is not there"});
+    }
+  }
+  reads = std::move(kept);
+}
+
+// Leaves of each node what led to the save.
+void cut_nodes(std::vector<NodeRead>& reads, const Cut& cut, Report& report) {
+  bool found = false;
+  for (NodeRead& read : reads) {
+    const bool named = read.label == node_folder_name(cut.node);
+    if (named && read.until && sign::to_hex(read.until->tree().root()) == cut.root) found = true;
+    if (read.until) {
+      read.replay = std::move(read.until);
+    } else if (!named && read.replay) {
+      report.remarks.push_back(read.label + ": it noted no such save and counts whole");
+    }
+  }
+  if (found || !report.problems.empty()) return;
+  report.problems.push_back(
+      {node_folder_name(cut.node),
+       fmt::format("the checkpoint names line {} of a ledger that is not this one", cut.size)});
 }
 
 // What an endorsement lacks to cover these heads; empty when it covers all of them.
@@ -245,8 +290,19 @@ class EndorsementCheck {
 
 }  // namespace
 
+std::vector<Head> heads_of(const Report& report) {
+  std::vector<Head> heads;
+  for (const NodeReport& node : report.nodes) {
+    if (node.lines > 0) heads.push_back({node.node, node.origin, node.lines, node.root_hex});
+  }
+  std::sort(heads.begin(), heads.end(),
+            [](const Head& a, const Head& b) { return a.node < b.node; });
+  return heads;
+}
+
 Result<Report> verify(FileSystem& files, const std::string& path,
-                      const std::optional<sign::PublicKey>& developer, Recount recount) {
+                      const std::optional<sign::PublicKey>& developer, Recount recount,
+                      const VerifyOptions& options) {
   ACCOUNT_ASSIGN_OR_RETURN(const Place place, place_of(files, path));
   Report report;
   std::vector<NodeRead> reads;
@@ -255,7 +311,17 @@ Result<Report> verify(FileSystem& files, const std::string& path,
       report.remarks.push_back(base_name(folder) + ": its keeper ended before it began a ledger");
       continue;
     }
-    auto read = read_node(files, folder);
+    ReadOptions how{options.keep_steps, {}};
+    const std::string label = base_name(folder);
+    const auto mark = std::find_if(options.marks.begin(), options.marks.end(), [&](const Mark& m) {
+      return node_folder_name(m.node) == label;
+    });
+    if (mark != options.marks.end()) {
+      how.until = [mark](const Replay& replay) { return replay.tree().size() == mark->size; };
+    } else if (options.cut) {
+      how.until = [&](const Replay& replay) { return reaches(*options.cut, label, replay); };
+    }
+    auto read = read_node(files, folder, how);
     if (!read.ok()) {
       report.problems.push_back({base_name(folder), read.status().to_string()});
       continue;
@@ -264,9 +330,11 @@ Result<Report> verify(FileSystem& files, const std::string& path,
   }
   check_something_sealed(place, reads, report);
   check_one_run(reads, report);
+  if (!options.marks.empty()) cut_at_marks(reads, options.marks, report);
+  if (options.cut) cut_nodes(reads, *options.cut, report);
   for (const NodeRead& read : reads) add_node(files, read, recount, report);
   sum_up(reads, report);
-  EndorsementCheck(files, place, report).run(developer);
+  if (!options.cut && options.marks.empty()) EndorsementCheck(files, place, report).run(developer);
   // Assurance: L1 is the signature of a key that the reader asked for, over everything given.
   if (report.ok() && !report.endorsed_by.empty()) {
     report.trusted = true;

@@ -102,12 +102,18 @@ struct Compute {
   }
 };
 
+std::optional<OpCount> parent_sum(const Facts& facts) {
+  return facts.parent_sum ? facts.parent_sum : facts.parent_operations;
+}
+
 Compute operations_test(const Rule& rule, const Facts& facts, OpCount own) {
-  const OpCount parent = rule.cumulative ? facts.parent_operations.value_or(OpCount()) : OpCount();
+  const OpCount parent = rule.cumulative ? parent_sum(facts).value_or(OpCount()) : OpCount();
   Compute test{{rule.op, rule.operations}, saturating_add(own, parent), {}, {}, false};
-  test.upper = saturating_add(test.counted, facts.gap_bound);
+  const OpCount parent_most =
+      rule.cumulative ? facts.parent_sum_upper.value_or(parent) : OpCount();
+  test.upper = saturating_add(saturating_add(own, std::max(parent, parent_most)), facts.gap_bound);
   if (facts.projected) test.projected = saturating_add(*facts.projected, parent);
-  test.unbounded = rule.cumulative && facts.parent_unknown && !facts.parent_operations;
+  test.unbounded = rule.cumulative && facts.parent_unknown;
   return test;
 }
 
@@ -115,8 +121,8 @@ std::string why_operations(const Rule& rule, const Facts& facts, const Compute& 
   std::string why = fmt::format("counted {} {} {} {}", test.counted.to_decimal(),
                                 test.line.crossed_by(test.counted) ? "is" : "is not",
                                 symbol(rule.op), exact_text(rule.operations));
-  if (rule.cumulative && facts.parent_operations) {
-    why += fmt::format(", the parent's {} included", facts.parent_operations->to_decimal());
+  if (const auto parent = parent_sum(facts); rule.cumulative && parent) {
+    why += fmt::format(", the parent's {} included", parent->to_decimal());
   }
   if (test.unbounded) why += "; the parent's operations, which count as well, are unknown";
   if (test.result() == Truth::unknown && test.line.crossed_by(test.upper)) {

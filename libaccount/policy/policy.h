@@ -86,6 +86,9 @@ struct Facts {
   // operations at hand alone, unless a parent of unknown size is known to exist.
   std::optional<OpCount> parent_operations;
   bool parent_unknown = false;
+  // Where parents are known between two figures, or relative and cumulative rules may not rest on
+  // the same: what a cumulative rule adds, at least and at most. Nothing: parent_operations.
+  std::optional<OpCount> parent_sum, parent_sum_upper;
   std::optional<uint64_t> cost_usd;
   std::string date;  // "YYYY-MM-DD"
   Truth applies = Truth::unknown;

@@ -10,8 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/json.h"
+#include "base/random.h"
 #include "count/audit.h"
 #include "count/transcript.h"
 #include "count/uncounted.h"
@@ -19,8 +22,10 @@
 #include "halt/edge.h"
 #include "keeper/keeper.h"
 #include "keeper/page_words.h"
+#include "record/sidecar.h"
 #include "run/attendant.h"
 #include "run/launch.h"
+#include "run/origins.h"
 #include "run/settings.h"
 #include "tally/tally.h"
 
@@ -103,6 +108,21 @@ Run::~Run() {
   if (state_ != nullptr) (void)finish().ok();
 }
 
+// One rank a node tells. A record that cannot be kept is named in the ledger, and can be given.
+void Run::tell_origins(const Origins& origins, const State& state) {
+  if (state.settings.identity.local_rank > 0) return;
+  for (const Json& note : origins.notes) {
+    (void)tally::post_event(tally::EventKind::note, note.dump());
+  }
+  (void)keep_records(origins, state.directory).ok();
+}
+
+Status Run::began_from(const std::string& resume, const std::vector<std::string>& parents) {
+  ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(resume, parents));
+  if (counting() && !state_->finished) tell_origins(origins, *state_);
+  return Status();
+}
+
 Result<Run> Run::start(const RunOptions& options) {
   auto state = std::make_unique<State>();
   ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, process_environment()));
@@ -110,6 +130,7 @@ Result<Run> Run::start(const RunOptions& options) {
   state->owner = getpid();
   if (settings.off) return Run(std::move(state));
   state->directory = settings.place.run_folder();
+  ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(settings.resume, settings.parents));
   ACCOUNT_ASSIGN_OR_RETURN(auto page,
                            tally::Page::create(settings.place.page_folders(), settings.identity));
   if (page->in_memory()) {
@@ -130,6 +151,7 @@ Result<Run> Run::start(const RunOptions& options) {
   state->attendant = std::make_unique<Attendant>(settings, page->layout());
   tally::activate(std::move(page));
   count::begin();
+  tell_origins(origins, *state);
   return Run(std::move(state));
 }
 
@@ -162,6 +184,37 @@ Totals Run::totals() const {
   audits.erase(audits.begin(), audits.begin() + static_cast<std::ptrdiff_t>(state_->audits_before));
   totals.upper = saturating_add(totals.upper, count::bound_by_audits(audits, totals.executed));
   return totals;
+}
+
+Status Run::saved(const std::string& path) {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
+  const std::string target = absolute_path(path);
+  FileSystem& files = FileSystem::real();
+  if (!files.exists(target)) {
+    return {Code::not_found, "there is no checkpoint at " + path, "call saved() once it is whole"};
+  }
+  const uint64_t step = tally::read_process().steps_closed - state_->before.steps_closed;
+  const std::string save = to_hex(random_bytes(4));
+  const std::string said =
+      Json::object({{"path", target}, {"step", step}, {"save", save}}).dump();
+  const auto before = record::read_sidecar(files, target);
+  if (said.size() > tally::kMaxEventBytes ||
+      !tally::post_event(tally::EventKind::saved, said)) {
+    return {Code::unavailable, "the save could not be told to the keeper",
+            "the ledger has a gap; name the run by hand where training goes on from it"};
+  }
+  const Clock& clock = Clock::real();
+  const int64_t began = clock.monotonic_ns();
+  while (clock.monotonic_ns() - began < kFinishPatience) {
+    const auto now = record::read_sidecar(files, target);
+    // Another rank's word for the same checkpoint will do, if it is a new one.
+    const bool same = now.ok() && now->run == state_->settings.place.run && now->cut.step == step &&
+                      (!before.ok() || before->save != now->save);
+    if (now.ok() && (now->save == save || same)) return Status();
+    std::this_thread::sleep_for(kPollPause);
+  }
+  return {Code::unavailable, "the keeper has written no sidecar for " + path + " within 2 s",
+          "it does so with its next seal; until then no run can go on from it"};
 }
 
 Status Run::finish() {

@@ -178,6 +178,14 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   if (settings.policies.empty()) {
     settings.policies = split_list(environment("ACCOUNT_POLICIES").value_or(""));
   }
+  settings.resume = first_of(options.resume, environment("ACCOUNT_RESUME"), false);
+  settings.parents = options.parents;
+  if (settings.parents.empty()) {
+    settings.parents = split_list(environment("ACCOUNT_PARENTS").value_or(""));
+  }
+  // A job may change its directory before it starts.
+  if (!settings.resume.empty()) settings.resume = absolute_path(settings.resume);
+  for (std::string& parent : settings.parents) parent = absolute_path(parent);
   if (const auto folder = environment("ACCOUNT_EXCHANGE")) {
     settings.exchange = absolute_path(*folder);
   }

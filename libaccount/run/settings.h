@@ -26,6 +26,8 @@ struct Settings {
   std::string node_name;  // as given; empty: this machine
   std::string model, framework, authority;
   std::vector<std::string> policies;
+  std::string resume;                // a checkpoint with a sidecar, or empty
+  std::vector<std::string> parents;  // files of records, or weights that have one
   std::string exchange;  // ACCOUNT_EXCHANGE: a folder that all nodes share; absolute, or empty
   std::string binary;    // ACCOUNT_BIN, or empty
   tally::Identity identity;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,21 @@ class Run:
         """What this process has counted since start()."""
         totals: Totals = self._inner.totals()
         return totals
+
+    def saved(self, path: str | os.PathLike[str]) -> bool:
+        """Tells that a checkpoint (a file or a folder) is whole, so that a later run can go on
+        from it with ``start(resume=path)``.
+
+        Seals what led to it, and waits at most 2 s for its sidecar, ``<path>.account.json``, which
+        travels with the checkpoint. May be called by one rank or by all. False, and a warning,
+        where there is no sidecar yet: training goes on.
+        """
+        try:
+            self._inner.saved(os.fspath(path))
+        except Error as missing:
+            warnings.warn(f"account: {missing}", stacklevel=2)
+            return False
+        return True
 
     def finish(self) -> None:
         """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
@@ -99,22 +115,27 @@ def start(
     dir: str | os.PathLike[str] | None = None,
     run: str | None = None,
     policies: Sequence[str] = (),
-    parents: Sequence[str] | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
     authority: str | os.PathLike[str] | None = None,
     developer: str | None = None,
     cost: float | None = None,
     price: str | None = None,
     state: Any = None,
-    resume: str | None = None,
+    resume: str | os.PathLike[str] | None = None,
     setting: str = "count",
 ) -> Run:
     """Starts counting this process as a part of a run, and returns the run.
 
     What is not given comes from the environment (``account run`` sets it: ACCOUNT_MODEL,
-    ACCOUNT_DIR, ACCOUNT_RUN, ACCOUNT_POLICIES, ACCOUNT_AUTHORITY), else from its default: dir is
-    "account", run is made from the launcher's or scheduler's job id, else from the date. Where this
-    process already takes part in a run (zero-line start under ``account run``), that one is
-    returned.
+    ACCOUNT_DIR, ACCOUNT_RUN, ACCOUNT_POLICIES, ACCOUNT_AUTHORITY, ACCOUNT_RESUME, ACCOUNT_PARENTS),
+    else from its default: dir is "account", run is made from the launcher's or scheduler's job id,
+    else from the date. Where this process already takes part in a run (zero-line start under
+    ``account run``), that one is returned.
+
+    Where training goes on from a checkpoint of an earlier run, ``resume`` is that checkpoint (which
+    Run.saved() gave a sidecar); where it begins from another model, ``parents`` are that model's
+    compute records, or weights that have one. Both go into the ledger, and from there into the
+    record of what is trained; a sidecar or record that is missing or does not verify raises Error.
 
     With an authority (its directory, or ``PATH#<sha256 of the first root>``) the job obeys signed
     stops: ``setting="stop"`` says that there must be one. Then steps may raise ShutdownOrdered,
@@ -132,12 +153,10 @@ def start(
     """
     global _current
     _refuse_unsupported(
-        parents=parents,
         developer=developer,
         cost=cost,
         price=price,
         state=state,
-        resume=resume,
         setting=None if setting in ("count", "stop") else setting,
     )
     here = _current.authority if _current is not None else os.environ.get("ACCOUNT_AUTHORITY")
@@ -158,8 +177,9 @@ def start(
                 "where the run begins (account run --authority)",
                 "invalid_argument",
             )
+        _current._inner.began_from(_path_or_empty(resume), _paths(parents))
     else:
-        _current = _open(model, dir, run, policies, authority)
+        _current = _open(model, dir, run, policies, authority, resume, parents)
     return _current
 
 
@@ -172,12 +192,23 @@ def _refuse_unsupported(**given: Any) -> None:
             )
 
 
+def _path_or_empty(path: str | os.PathLike[str] | None) -> str:
+    return os.fspath(path) if path is not None else ""
+
+
+def _paths(paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[str]:
+    one = isinstance(paths, (str, os.PathLike))
+    return [os.fspath(path) for path in ([paths] if one else paths)]  # type: ignore[list-item]
+
+
 def _open(
     model: str | None,
     dir: str | os.PathLike[str] | None,
     run: str | None,
     policies: Sequence[str],
     authority: str | os.PathLike[str] | None,
+    resume: str | os.PathLike[str] | None,
+    parents: Sequence[str | os.PathLike[str]],
 ) -> Run:
     core = _load.core()
     options = core.RunOptions()
@@ -186,6 +217,8 @@ def _open(
     options.run = run or ""
     options.policies = [policies] if isinstance(policies, str) else list(policies)
     options.authority = os.fspath(authority) if authority is not None else ""
+    options.resume = _path_or_empty(resume)
+    options.parents = _paths(parents)
     if os.environ.get("ACCOUNT", "").lower() == "off":
         return Run(core.Run(options), None)
     core = _load.watching_core()

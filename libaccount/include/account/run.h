@@ -23,6 +23,7 @@
 namespace account {
 
 class Exchange;
+struct Origins;
 
 // Each field left empty is taken from the environment (set by `account run`), else from its
 // default; docs/reference.md has the table. (The braces let a caller name some of the fields
@@ -34,6 +35,8 @@ struct RunOptions {
   std::vector<std::string> policies{};  // ids to judge by while running
   std::string authority{};              // "PATH[#sha256 of the first root]"
   std::string framework{};              // e.g. "torch 2.13.0", for the ledger
+  std::string resume{};                 // checkpoint of an earlier run that training goes on from
+  std::vector<std::string> parents{};   // records of the models that training begins from
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
@@ -66,6 +69,16 @@ class ACCOUNT_API Run {
   // What this process has counted since start(). Reads shared memory; takes microseconds.
   Totals totals() const;
 
+  // What RunOptions::resume and ::parents say, for a run that had begun before they were known.
+  // Fails, and changes nothing, where the sidecar or a record is missing or does not verify.
+  Status began_from(const std::string& resume, const std::vector<std::string>& parents);
+
+  // To be called once a checkpoint (a file or a folder) is whole: seals what led to it, and waits at
+  // most 2 s for its sidecar, `<path>.account.json`, by which a later run goes on from it. Not ok
+  // where there is no such checkpoint or no sidecar yet; training may go on in any case. May be
+  // called by one rank or by all; thread-safe.
+  Status saved(const std::string& path);
+
   // Ends this incarnation and waits at most 2 s for the keeper's closing seal. Idempotent.
   Status finish();
 
@@ -83,6 +96,7 @@ class ACCOUNT_API Run {
 
  private:
   struct State;
+  static void tell_origins(const Origins& origins, const State& state);
   explicit Run(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

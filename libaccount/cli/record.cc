@@ -1,0 +1,215 @@
+// `account record`: what a run's ledgers hold, as a signed record that travels with the weights.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "account/version.h"
+#include "base/clock.h"
+#include "cli/output.h"
+#include "cli/record_text.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+#include "count/formula.h"
+#include "count/transcript.h"
+#include "record/disclose.h"
+#include "record/make.h"
+#include "record/safetensors.h"
+
+namespace account::cli {
+namespace {
+
+struct Words {
+  std::optional<std::string> run, kind, key, model, operator_name, output, disclose;
+  std::string weights;
+  std::vector<std::string> parents, teachers, folders, policies;
+  FactWords facts;
+  bool embed = false, json = false;
+};
+
+std::string all_kinds() { return fmt::format("{}", fmt::join(record::kind_names(), ", ")); }
+
+// Made without training, so that a record without a run says what it is.
+bool needs_no_run(record::Kind kind) {
+  using record::Kind;
+  return kind == Kind::copy || kind == Kind::merge || kind == Kind::combination ||
+         kind == Kind::quantisation;
+}
+
+Result<record::Kind> kind_of(const Words& words, const record::Record& draft) {
+  using record::Kind;
+  if (words.kind) {
+    const auto kind = record::kind_from_name(*words.kind);
+    if (!kind || *kind == Kind::declared) {
+      return Status(Code::invalid_argument,
+                    fmt::format("--kind: '{}' is no kind of derivation", *words.kind),
+                    "say one of " + all_kinds());
+    }
+    const bool from_nothing = *kind == Kind::pretraining || *kind == Kind::distillation;
+    if (draft.parents.empty() && !from_nothing) {
+      return Status(Code::invalid_argument, fmt::format("a {} needs a parent", *words.kind),
+                    "give --parent FILE, or --parent unknown");
+    }
+    return *kind;
+  }
+  if (!draft.parents.empty()) return Kind::fine_tune;
+  return Status(Code::invalid_argument, "it is not said what the weights were made from",
+                "give --parent FILE, --parent unknown, or --kind pretraining (from nothing)");
+}
+
+Result<record::Draft> make_draft(const Words& words) {
+  record::Sources sources;
+  if (words.run) {
+    ACCOUNT_ASSIGN_OR_RETURN(sources.run, find_run(*words.run));
+  }
+  sources.folders = words.folders;
+  sources.parents = words.parents;
+  sources.teachers = words.teachers;
+  sources.keep_steps = words.disclose == "steps" || words.disclose == "shapes";
+  ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft,
+                           record::draft(FileSystem::real(), sources, count::recount));
+  ACCOUNT_ASSIGN_OR_RETURN(draft.record.kind, kind_of(words, draft.record));
+  if (!words.run && !needs_no_run(draft.record.kind)) {
+    return Status(Code::invalid_argument,
+                  fmt::format("a {} needs the run that made it", record::name(draft.record.kind)),
+                  "name the run, as in `account record RUN --weights ...`");
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(const record::Disclosure disclosure,
+                           record::disclosure_from_name(words.disclose.value_or("categories")));
+  ACCOUNT_RETURN_IF_ERROR(record::disclose(FileSystem::real(), disclosure, draft));
+  return draft;
+}
+
+Status judge(const Words& words, record::Draft& draft) {
+  if (words.facts.cost) {
+    ACCOUNT_ASSIGN_OR_RETURN(draft.record.cost_usd, parse_usd(*words.facts.cost));
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(
+      const Budget budget,
+      budget_of(draft.record, draft.line_verified, words.policies, words.facts));
+  for (const policy::Judgement& judgement : budget.judgements) {
+    draft.record.verdicts.push_back(record::verdict_of(judgement));
+  }
+  return Status();
+}
+
+// The record, its parents' records, and, where asked for, the same record in the weights.
+Status write_all(const Words& words, const record::Weights& weights, const record::Draft& draft,
+                 const std::string& bytes, const std::string& path) {
+  FileSystem& files = FileSystem::real();
+  constexpr int kFolderMode = 0755, kFileMode = 0644;
+  if (words.embed) {
+    const std::string text = bytes.substr(0, bytes.size() - 1);  // without the line feed
+    for (const std::string& file : weights.safetensors) {
+      ACCOUNT_RETURN_IF_ERROR(record::set_metadata(file, record::kMetadataName, text));
+    }
+  }
+  const std::string folder = folder_of(path);
+  for (const auto& [id, parent] : draft.shelf.all()) {
+    ACCOUNT_RETURN_IF_ERROR(
+        files.make_directories(join_path(folder, record::kParentsFolder), kFolderMode));
+    ACCOUNT_RETURN_IF_ERROR(files.write_atomically(record::parent_path(folder, parent),
+                                                   parent.bytes, kFileMode));
+  }
+  return files.write_atomically(path, bytes, kFileMode);
+}
+
+void put_made(const record::Draft& draft, const record::Record& record, const std::string& path,
+              const std::string& id) {
+  const record::Sums sums = record::sum_up(record);
+  put_line(path);
+  put_line(fmt::format("record {} ({}, level {})", id, record::name(record.kind), record.level));
+  put_line(fmt::format("own {}, derived since the base {}, base {}", sums.own.low.to_decimal(),
+                       sums.derived.low.to_decimal(),
+                       sums.unknown ? "unknown" : sums.base.low.to_decimal()));
+  for (const record::Verdict& verdict : record.verdicts) {
+    put_line(fmt::format("{}: {}; {} operations {}", verdict.policy, policy::name(verdict.verdict),
+                         verdict.margin.to_decimal(), verdict.over ? "beyond" : "left"));
+  }
+  for (const std::string& remark : draft.remarks) put_line("note: " + remark);
+}
+
+Json made_json(const record::Draft& draft, const record::Record& record, const std::string& path,
+               const std::string& id) {
+  Json verdicts = Json::array(), remarks = Json::array();
+  for (const record::Verdict& verdict : record.verdicts) {
+    verdicts.push(Json::object({{"policy", verdict.policy},
+                                {"verdict", policy::name(verdict.verdict)},
+                                {"margin", verdict.margin},
+                                {"over", verdict.over}}));
+  }
+  for (const std::string& remark : draft.remarks) remarks.push(remark);
+  return Json::object({{"record", path},
+                       {"id", id},
+                       {"kind", record::name(record.kind)},
+                       {"level", record.level},
+                       {"sums", to_json(record::sum_up(record))},
+                       {"verdicts", std::move(verdicts)},
+                       {"remarks", std::move(remarks)}});
+}
+
+Status make(const Words& words) {
+  ACCOUNT_ASSIGN_OR_RETURN(const SigningKey key, read_signing_key(words.key));
+  ACCOUNT_ASSIGN_OR_RETURN(record::Weights weights, record::find_weights(words.weights));
+  if (words.embed && weights.safetensors.empty()) {
+    return {Code::invalid_argument, "--embed: only safetensors have metadata to hold a record",
+            "leave it out: the record lies beside the weights"};
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft, make_draft(words));
+  record::Record& record = draft.record;
+  ACCOUNT_RETURN_IF_ERROR(judge(words, draft));
+  ACCOUNT_ASSIGN_OR_RETURN(record.subjects, record::digest_weights(weights, show_progress()));
+  if (words.model) record.model = *words.model;
+  record.operator_name = words.operator_name.value_or("");
+  record.signer = key.key.name;
+  record.level = key.named ? "L1" : "L0";
+  record.made_unix_ns = Clock::real().unix_ns();
+  record.method = fmt::format("shapes of the kernels that ran; libaccount {}", version());
+  const std::string path = words.output.value_or(record::record_path(weights));
+  const std::string bytes = record::write_record(record, key.key.key);
+  ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord again, record::parse_record(bytes));
+  ACCOUNT_RETURN_IF_ERROR(write_all(words, weights, draft, bytes, path));
+  if (words.json) {
+    put_json(made_json(draft, again.record, path, again.id));
+  } else {
+    put_made(draft, again.record, path, again.id);
+  }
+  return Status();
+}
+
+}  // namespace
+
+void add_record(const Verb& program) {
+  const Verb verb = program.verb("record", "Makes the compute record that travels with the weights");
+  auto words = std::make_shared<Words>();
+  verb.takes("RUN", words->run, "The run that made them: folder or id (none: a merge or a copy)");
+  verb.needs("--weights", words->weights, "Their file or folder");
+  verb.takes_many("--parent", words->parents,
+                  "What they were made from: a record, weights that have one, or 'unknown'; may be "
+                  "repeated");
+  verb.takes_many("--teacher", words->teachers, "The same, for a model that they learned from");
+  verb.takes("--kind", words->kind, "One of " + all_kinds());
+  verb.takes("--key", words->key, "Your .key file; without one the record is level L0");
+  verb.takes("--model", words->model, "The model's name (default: the run's)");
+  verb.takes("--operator", words->operator_name, "Who ran the machines, for people");
+  verb.takes_many("--runs", words->folders, "Folder of the runs that this one went on from");
+  verb.takes_many("--policy", words->policies, "Policy to judge by; may be repeated");
+  verb.takes("--disclose", words->disclose, "totals, categories (default), steps or shapes");
+  verb.flag("--embed", words->embed, "Write it into the metadata of safetensors as well");
+  verb.takes("--output", words->output, "Where to write it (default: beside the weights)");
+  add_fact_options(verb, words->facts);
+  verb.flag("--json", words->json, "As JSON");
+  verb.footer(
+      "The runs that the run went on from (start(resume=...)) are added up, each once; the records\n"
+      "of parents are copied beside the record. Verifies everything first: exit code 2 otherwise.\n\n"
+      "Example:\n"
+      "  account record account/my-run --weights out/ --parent base/ --key alice.key");
+  verb.does([words] {
+    const Status made = make(*words);
+    return made.ok() ? static_cast<int>(kYes) : fail("record", made);
+  });
+}
+
+}  // namespace account::cli

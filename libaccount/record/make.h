@@ -1,0 +1,67 @@
+// From a run's ledgers to what a record says of it: the run, and the runs that it went on from.
+// Must not know weights or keys.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "account/status.h"
+#include "base/files.h"
+#include "ledger/ledger.h"
+#include "record/parents.h"
+#include "record/record.h"
+#include "record/sidecar.h"
+
+namespace account::record {
+
+// A verified report as a part of a record.
+Part part_of(const ledger::Report& report, bool whole);
+
+// The checkpoints that a run's processes went on from (`resumed` notes), those of the run itself
+// left out, and the records of parents that they named (`parent` notes). Each once.
+std::vector<Sidecar> resumed_from(const ledger::Report& report);
+std::vector<std::string> parents_named(const ledger::Report& report);
+
+struct Chain {
+  std::string model;                 // as the run called it
+  std::vector<Part> parts;           // the run itself last
+  std::vector<std::string> parents;  // ids of records
+  std::vector<ledger::Report> reports;  // of the parts
+  std::vector<std::string> folders;     // of the parts' runs
+};
+
+// The run at `path`, and what it went on from, in `folders` (each holds runs as <folder>/<run id>).
+// not_found where a run of the chain is not there: its operations would be missing from the sum.
+// unverified where one does not verify. With a developer's key, the run itself must be endorsed.
+Result<Chain> collect_chain(FileSystem& files, const std::string& path,
+                            const std::vector<std::string>& folders,
+                            const std::optional<sign::PublicKey>& developer,
+                            ledger::Recount recount, bool keep_steps);
+
+// What a record is made from.
+struct Sources {
+  std::string run;                    // folder; empty: nothing was run
+  std::vector<std::string> folders;   // that hold the runs it went on from, besides its own
+  std::vector<std::string> parents;   // records, weights that have one, or kUnknownParent
+  std::vector<std::string> teachers;  // the same
+  std::optional<sign::PublicKey> developer;
+  bool keep_steps = false;
+};
+inline constexpr std::string_view kUnknownParent = "unknown";
+
+// A record but for its subjects, signer and verdicts.
+struct Draft {
+  Record record;
+  Chain chain;
+  Shelf shelf;               // the parents' records, and theirs
+  bool line_verified = true;  // all of them are there
+  std::vector<std::string> remarks;
+};
+// Records of parents that the runs name are looked for in the runs' folders. One that is not there
+// becomes a parent of unknown operations, and a remark says so.
+Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount recount);
+
+// The judgement as a record keeps it.
+Verdict verdict_of(const policy::Judgement& judgement);
+
+}  // namespace account::record

@@ -1,0 +1,27 @@
+// Origins: what a run goes on or begins from, as its ledger keeps it. Must not know pages' layout.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "account/status.h"
+#include "base/json.h"
+
+namespace account {
+
+struct Origins {
+  std::vector<Json> notes;  // for the ledger: of kind `resumed` and `parent`
+  struct Copy {
+    std::string name, bytes;
+  };
+  std::vector<Copy> records;  // of the parents and of theirs, as far as they are at hand
+};
+
+// Reads the sidecar of `resume` (a checkpoint, or empty) and the records that `parents` are or
+// have. Fails, naming the file, where one is missing or does not verify.
+Result<Origins> read_origins(const std::string& resume, const std::vector<std::string>& parents);
+
+// Puts the records into the run's folder, so that they are there when its own is made.
+Status keep_records(const Origins& origins, const std::string& run_folder);
+
+}  // namespace account
