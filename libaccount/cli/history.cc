@@ -1,5 +1,7 @@
 // `account history`: how runs, checkpoints and records follow from each other, and two totals: what
 // led to the model, and everything that was run.
+#include "record/history.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include "cli/record_text.h"
 #include "cli/verbs.h"
 #include "count/transcript.h"
-#include "record/history.h"
 
 namespace account::cli {
 namespace {
@@ -56,9 +57,9 @@ class Tree {
   void put(const HistoryRun& run, size_t depth) {
     if (!put_.insert(&run).second) return;
     const std::string where =
-        run.from.empty() ? ""
-                         : fmt::format(", from {} step {}", run.from[0].cut.name,
-                                       run.from[0].cut.step);
+        run.from.empty()
+            ? ""
+            : fmt::format(", from {} step {}", run.from[0].cut.name, run.from[0].cut.step);
     put_line(fmt::format("{}{}: {} operations, {} steps{}; {}", std::string(2 * depth, ' '),
                          run.part.run, run.part.executed.to_decimal(), run.part.steps, where,
                          state_of(run, ends_)));
@@ -102,9 +103,8 @@ void put_history(const History& history, const std::vector<Lineage>& ends) {
 Json run_json(const HistoryRun& run, const std::vector<Lineage>& ends) {
   Json from = Json::array();
   for (const record::Sidecar& sidecar : run.from) {
-    from.push(Json::object({{"run", sidecar.run},
-                            {"checkpoint", sidecar.cut.name},
-                            {"step", sidecar.cut.step}}));
+    from.push(Json::object(
+        {{"run", sidecar.run}, {"checkpoint", sidecar.cut.name}, {"step", sidecar.cut.step}}));
   }
   return Json::object({{"run", run.part.run},
                        {"path", run.path},
@@ -148,7 +148,7 @@ int show(const Words& words) {
                             "give those that hold runs, checkpoints and weights"});
   }
   FileSystem& files = FileSystem::real();
-  const auto history = record::read_history(files, words.folders, count::recount);
+  auto history = record::read_history(files, words.folders, count::recount);
   if (!history.ok()) return fail("history", history.status());
   const auto ends = record::lineages(files, *history, count::recount);
   if (!ends.ok()) return fail("history", ends.status());

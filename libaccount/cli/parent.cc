@@ -143,13 +143,14 @@ Status declare_outside(const DeclareWords& words) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(const SigningKey key, read_signing_key(words.claim.key));
   ACCOUNT_ASSIGN_OR_RETURN(const std::string folder, find_run(words.run));
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                           ledger::verify(FileSystem::real(), folder, std::nullopt, count::recount));
+  ACCOUNT_ASSIGN_OR_RETURN(
+      const ledger::Report report,
+      ledger::verify(FileSystem::real(), folder, std::nullopt, count::recount));
   ACCOUNT_ASSIGN_OR_RETURN(record::Claim claim, claim_from(words.claim, *category));
   const record::Declaration declaration{report.run, std::move(claim), Clock::real().unix_ns(),
                                         key.key.name};
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string path, record::declare(FileSystem::real(), folder,
-                                                                   declaration, key.key.key));
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string path,
+                           record::declare(FileSystem::real(), folder, declaration, key.key.key));
   if (words.claim.json) {
     put_json(Json::object({{"declaration", path},
                            {"run", report.run},
@@ -169,7 +170,8 @@ Status declare_outside(const DeclareWords& words) {
 void add_parent(const Verb& program) {
   const Verb group = program.verb("parent", "Models that training begins from: declare");
   group.footer("Example:\n  account parent declare --help");
-  const Verb verb = group.verb("declare", "A base without a record: somebody's word for its making");
+  const Verb verb =
+      group.verb("declare", "A base without a record: somebody's word for its making");
   auto words = std::make_shared<ParentWords>();
   verb.needs("--weights", words->weights, "The base's file or folder");
   verb.takes("--model", words->model, "The base's name");
@@ -187,13 +189,15 @@ void add_parent(const Verb& program) {
 }
 
 void add_declare(const Verb& program) {
-  const Verb verb = program.verb("declare", "Operations of a run that no ledger holds, in your word");
+  const Verb verb =
+      program.verb("declare", "Operations of a run that no ledger holds, in your word");
   auto words = std::make_shared<DeclareWords>();
   verb.needs("RUN", words->run, "A run's folder or id");
   verb.needs("--category", words->category, "train, evaluate, generate, rollout or auxiliary");
   add_claim_options(verb, words->claim);
   verb.footer(
-      "They stand on a line of their own and count like the run's. Tokens x parameters count twice,\n"
+      "They stand on a line of their own and count like the run's. Tokens x parameters count "
+      "twice,\n"
       "and six times in training (forward and backward).\n\n"
       "Example:\n"
       "  account declare account/my-run --category generate --tokens 2e9 --parameters 70e9 \\\n"

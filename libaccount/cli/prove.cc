@@ -98,8 +98,8 @@ Result<Evidence> evidence_of_record(const ProveWords& words) {
   asked.parents = words.parents;
   asked.runs = words.folders;
   ACCOUNT_ASSIGN_OR_RETURN(const CheckedRecord checked, check_record(asked));
-  return Evidence{checked.record(), checked.line.verified(), {}, checked.remarks,
-                  level_of(checked), checked.trusted};
+  return Evidence{checked.record(), checked.line.verified(), {},
+                  checked.remarks,  level_of(checked),       checked.trusted};
 }
 
 // A plain number: below it, at or above it, or which of both depends on the gaps.
@@ -169,10 +169,8 @@ Json runs_json(const Evidence& evidence) {
   if (!evidence.reports.empty()) return runs;
   for (const record::Part& part : evidence.record.parts) {
     for (const ledger::Head& head : part.heads) {
-      runs.push(Json::object({{"run", part.run},
-                              {"node", head.node},
-                              {"lines", head.size},
-                              {"root", head.root}}));
+      runs.push(Json::object(
+          {{"run", part.run}, {"node", head.node}, {"lines", head.size}, {"root", head.root}}));
     }
   }
   return runs;
@@ -195,10 +193,9 @@ Json to_json(const Question& question, const Answer& answer, const Evidence& evi
   json.set("verdict", policy::name(answer.verdict()));
   if (answer.judgement) json.set("policy_verdict", policy::name(answer.judgement->verdict));
   if (question.below) {
-    json.set("below",
-             Json::object({{"limit", *question.below},
-                           {"verdict", policy::name(*answer.below)},
-                           {"margin", distance(*question.below, evidence.sum().low)}}));
+    json.set("below", Json::object({{"limit", *question.below},
+                                    {"verdict", policy::name(*answer.below)},
+                                    {"margin", distance(*question.below, evidence.sum().low)}}));
   }
   Json gaps = Json::array(), remarks = Json::array();
   for (const std::string& gap : gaps_of(evidence)) gaps.push(gap);
@@ -223,11 +220,10 @@ void put_answer(const Question& question, const Answer& answer, const Evidence& 
     for (const std::string& line : policy::to_lines(*answer.judgement)) put_line(line);
   }
   if (question.below) {
-    put_line(fmt::format("below {}: {}; {} operations {}", policy::exact_text(*question.below),
-                         plain(*answer.below),
-                         distance(*question.below, sum.low).to_decimal(),
-                         sum.low < *question.below ? "until it is reached"
-                                                   : "beyond where it is reached"));
+    put_line(fmt::format(
+        "below {}: {}; {} operations {}", policy::exact_text(*question.below), plain(*answer.below),
+        distance(*question.below, sum.low).to_decimal(),
+        sum.low < *question.below ? "until it is reached" : "beyond where it is reached"));
   }
   put_line(fmt::format("operations {} ({}), at most {} with all gaps", sum.low.to_decimal(),
                        sum.low.to_short(), sum.high.to_decimal()));

@@ -86,9 +86,8 @@ Status judge(const Words& words, record::Draft& draft) {
   if (words.facts.cost) {
     ACCOUNT_ASSIGN_OR_RETURN(draft.record.cost_usd, parse_usd(*words.facts.cost));
   }
-  ACCOUNT_ASSIGN_OR_RETURN(
-      const Budget budget,
-      budget_of(draft.record, draft.line_verified, words.policies, words.facts));
+  ACCOUNT_ASSIGN_OR_RETURN(const Budget budget, budget_of(draft.record, draft.line_verified,
+                                                          words.policies, words.facts));
   for (const policy::Judgement& judgement : budget.judgements) {
     draft.record.verdicts.push_back(record::verdict_of(judgement));
   }
@@ -110,8 +109,8 @@ Status write_all(const Words& words, const record::Weights& weights, const recor
   for (const auto& [id, parent] : draft.shelf.all()) {
     ACCOUNT_RETURN_IF_ERROR(
         files.make_directories(join_path(folder, record::kParentsFolder), kFolderMode));
-    ACCOUNT_RETURN_IF_ERROR(files.write_atomically(record::parent_path(folder, parent),
-                                                   parent.bytes, kFileMode));
+    ACCOUNT_RETURN_IF_ERROR(
+        files.write_atomically(record::parent_path(folder, parent), parent.bytes, kFileMode));
   }
   return files.write_atomically(path, bytes, kFileMode);
 }
@@ -182,7 +181,8 @@ Status make(const Words& words) {
 }  // namespace
 
 void add_record(const Verb& program) {
-  const Verb verb = program.verb("record", "Makes the compute record that travels with the weights");
+  const Verb verb =
+      program.verb("record", "Makes the compute record that travels with the weights");
   auto words = std::make_shared<Words>();
   verb.takes("RUN", words->run, "The run that made them: folder or id (none: a merge or a copy)");
   verb.needs("--weights", words->weights, "Their file or folder");
@@ -202,8 +202,10 @@ void add_record(const Verb& program) {
   add_fact_options(verb, words->facts);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(
-      "The runs that the run went on from (start(resume=...)) are added up, each once; the records\n"
-      "of parents are copied beside the record. Verifies everything first: exit code 2 otherwise.\n\n"
+      "The runs that the run went on from (start(resume=...)) are added up, each once; the "
+      "records\n"
+      "of parents are copied beside the record. Verifies everything first: exit code 2 "
+      "otherwise.\n\n"
       "Example:\n"
       "  account record account/my-run --weights out/ --parent base/ --key alice.key");
   verb.does([words] {

@@ -47,10 +47,9 @@ Status check_signer(const std::vector<std::string>& keys, CheckedRecord& checked
     ACCOUNT_ASSIGN_OR_RETURN(const sign::PublicKey key,
                              sign::PublicKey::from_bytes(parent->record.public_key));
     if (known.contains(key.id())) continue;
-    checked.remarks.push_back(
-        fmt::format("parent {} is signed by '{}', key {}, which was not given: --key again trusts it",
-                    parent->id.substr(0, kShortId), parent->record.signer,
-                    key.id().substr(0, kShortId)));
+    checked.remarks.push_back(fmt::format(
+        "parent {} is signed by '{}', key {}, which was not given: --key again trusts it",
+        parent->id.substr(0, kShortId), parent->record.signer, key.id().substr(0, kShortId)));
   }
   return Status();
 }
@@ -87,9 +86,9 @@ Status check_ledgers(const std::vector<std::string>& folders, CheckedRecord& che
     for (const ledger::Head& head : part.heads) {
       options.marks.push_back({head.node, head.size, head.root});
     }
-    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                             ledger::verify(files, join_path(*folder, part.run), std::nullopt,
-                                            count::recount, options));
+    ACCOUNT_ASSIGN_OR_RETURN(
+        const ledger::Report report,
+        ledger::verify(files, join_path(*folder, part.run), std::nullopt, count::recount, options));
     if (!report.ok()) return first_problem(report).with_context("run " + part.run);
     record::Part again = record::part_of(report, part.whole);
     if (part.counters.empty()) again.counters.clear();
@@ -161,15 +160,14 @@ Result<CheckedRecord> check_record(const RecordWords& words) {
   ACCOUNT_RETURN_IF_ERROR(check_weights(words, checked));
   if (!words.runs.empty()) ACCOUNT_RETURN_IF_ERROR(check_ledgers(words.runs, checked));
   for (const std::string& id : checked.line.missing) {
-    checked.remarks.push_back(fmt::format(
-        "the record of parent {} is not there: shares of it cannot be judged", id.substr(0, kShortId)));
+    checked.remarks.push_back(
+        fmt::format("the record of parent {} is not there: shares of it cannot be judged",
+                    id.substr(0, kShortId)));
   }
   return checked;
 }
 
-std::string level_of(const CheckedRecord& checked) {
-  return checked.trusted ? "L1" : "L0";
-}
+std::string level_of(const CheckedRecord& checked) { return checked.trusted ? "L1" : "L0"; }
 
 Json to_json(const record::Sums& sums) {
   const auto bounds = [](const record::Bounds& b) {
@@ -218,17 +216,16 @@ void put_record(const CheckedRecord& checked) {
                        record.model.empty() ? "a model without a name" : record.model,
                        record::name(record.kind)));
   put_line(fmt::format("  signed by '{}', key {}{}, on {}", record.signer,
-                       checked.signer_id.substr(0, kShortId),
-                       checked.trusted ? " (given)" : "", to_iso_date(record.made_unix_ns)));
+                       checked.signer_id.substr(0, kShortId), checked.trusted ? " (given)" : "",
+                       to_iso_date(record.made_unix_ns)));
   put_line(checked.weights_checked ? "  the weights are those that it is about"
                                    : "  the weights were not compared");
   for (const record::Part& part : record.parts) put_part(part);
   for (const record::Claim& claim : record.claims) put_claim(claim);
   for (const record::Ancestor& ancestor : record.lineage) {
-    put_line(fmt::format("  {} {}{}, record {}", ancestor.base ? "base" : "before",
-                         record::name(ancestor.kind),
-                         ancestor.model.empty() ? "" : " " + ancestor.model,
-                         ancestor.record.substr(0, kShortId)));
+    put_line(fmt::format(
+        "  {} {}{}, record {}", ancestor.base ? "base" : "before", record::name(ancestor.kind),
+        ancestor.model.empty() ? "" : " " + ancestor.model, ancestor.record.substr(0, kShortId)));
     for (const record::Part& part : ancestor.parts) put_part(part);
     for (const record::Claim& claim : ancestor.claims) put_claim(claim);
   }
@@ -265,7 +262,8 @@ Result<Budget> budget_of(const record::Record& record, bool line_verified,
 
 Json to_json(const Budget& budget) {
   Json json = Json::array();
-  for (const policy::Judgement& judgement : budget.judgements) json.push(policy::to_json(judgement));
+  for (const policy::Judgement& judgement : budget.judgements)
+    json.push(policy::to_json(judgement));
   return json;
 }
 

@@ -62,11 +62,11 @@ int verify_record(const VerifyWords& words) {
 int verify(const VerifyWords& words) {
   if (names_record(words.path)) return verify_record(words);
   if (words.keys.size() > 1) {
-    return fail("verify", {Code::invalid_argument, "a run is endorsed by one key",
-                           "give --key once"});
+    return fail("verify",
+                {Code::invalid_argument, "a run is endorsed by one key", "give --key once"});
   }
-  const auto report = verify_run(
-      words.path, words.keys.empty() ? std::optional<std::string>() : words.keys[0]);
+  const auto report =
+      verify_run(words.path, words.keys.empty() ? std::optional<std::string>() : words.keys[0]);
   if (!report.ok()) {
     if (words.json) {
       put_json(Json::object({{"ok", false}, {"error", report.status().to_string()}}));

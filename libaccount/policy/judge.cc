@@ -109,8 +109,7 @@ std::optional<OpCount> parent_sum(const Facts& facts) {
 Compute operations_test(const Rule& rule, const Facts& facts, OpCount own) {
   const OpCount parent = rule.cumulative ? parent_sum(facts).value_or(OpCount()) : OpCount();
   Compute test{{rule.op, rule.operations}, saturating_add(own, parent), {}, {}, false};
-  const OpCount parent_most =
-      rule.cumulative ? facts.parent_sum_upper.value_or(parent) : OpCount();
+  const OpCount parent_most = rule.cumulative ? facts.parent_sum_upper.value_or(parent) : OpCount();
   test.upper = saturating_add(saturating_add(own, std::max(parent, parent_most)), facts.gap_bound);
   if (facts.projected) test.projected = saturating_add(*facts.projected, parent);
   test.unbounded = rule.cumulative && facts.parent_unknown;

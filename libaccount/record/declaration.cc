@@ -33,7 +33,8 @@ Result<Declaration> parse(std::string_view bytes, std::string_view run) {
   Declaration declaration;
   ACCOUNT_ASSIGN_OR_RETURN(declaration.run, json.get_string("run"));
   if (declaration.run != run) {
-    return Status(Code::corrupt, fmt::format("it is about run '{}', not '{}'", declaration.run, run));
+    return Status(Code::corrupt,
+                  fmt::format("it is about run '{}', not '{}'", declaration.run, run));
   }
   ACCOUNT_ASSIGN_OR_RETURN(const Json* claim, json.get_object("claim"));
   ACCOUNT_ASSIGN_OR_RETURN(declaration.claim, parse_claim(*claim));
@@ -63,8 +64,7 @@ Result<std::string> declare(FileSystem& files, const std::string& run_folder,
   return path;
 }
 
-Result<std::vector<Declaration>> read_declarations(FileSystem& files,
-                                                   const std::string& run_folder,
+Result<std::vector<Declaration>> read_declarations(FileSystem& files, const std::string& run_folder,
                                                    std::string_view run) {
   std::vector<Declaration> found;
   const std::string folder = join_path(run_folder, kDeclarationFolder);

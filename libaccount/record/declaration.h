@@ -1,5 +1,6 @@
 // Declarations: somebody's signed word for operations of a run that no ledger holds (data generated
-// by an API, an evaluation farm). libaccount/doc/declaration_format.md. Must not know ledgers' lines.
+// by an API, an evaluation farm). libaccount/doc/declaration_format.md. Must not know ledgers'
+// lines.
 #pragma once
 
 #include <string>
@@ -28,8 +29,7 @@ Result<std::string> declare(FileSystem& files, const std::string& run_folder,
 
 // All of a run, in the order of their names. corrupt, naming the file, where one does not verify by
 // the key that it names or is of another run.
-Result<std::vector<Declaration>> read_declarations(FileSystem& files,
-                                                   const std::string& run_folder,
+Result<std::vector<Declaration>> read_declarations(FileSystem& files, const std::string& run_folder,
                                                    std::string_view run);
 
 }  // namespace account::record

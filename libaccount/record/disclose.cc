@@ -85,8 +85,8 @@ Status disclose(FileSystem& files, Disclosure level, Draft& draft) {
     }
     runs.push(std::move(run));
   }
-  draft.record.disclosed = Json::object({{"level", kNames[static_cast<size_t>(level)]},
-                                         {"runs", std::move(runs)}});
+  draft.record.disclosed =
+      Json::object({{"level", kNames[static_cast<size_t>(level)]}, {"runs", std::move(runs)}});
   return Status();
 }
 

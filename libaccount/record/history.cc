@@ -83,8 +83,8 @@ void read_runs(FileSystem& files, const Paths& paths, ledger::Recount recount, H
       continue;
     }
     HistoryRun& other = history.runs[twin->second];
-    history.remarks.push_back(fmt::format("{} and {} are the same run; it counts once", other.path,
-                                          run.path));
+    history.remarks.push_back(
+        fmt::format("{} and {} are the same run; it counts once", other.path, run.path));
     if (other.part.executed < run.part.executed) other = std::move(run);
   }
   std::set<std::string> folders;
@@ -109,6 +109,17 @@ void read_records(FileSystem& files, const Paths& paths, History& history) {
   }
 }
 
+void check_origins(History& history) {
+  for (const HistoryRun& run : history.runs) {
+    for (const Sidecar& from : run.from) {
+      if (history.run(from.run) != nullptr) continue;
+      history.remarks.push_back(fmt::format(
+          "run '{}' went on from run '{}', which is not here: its operations are in no sum",
+          run.part.run, from.run));
+    }
+  }
+}
+
 void check_sidecars(FileSystem& files, const Paths& paths, History& history) {
   for (const std::string& path : paths.sidecars) {
     const std::string checkpoint = path.substr(0, path.size() - kSidecarSuffix.size());
@@ -116,17 +127,17 @@ void check_sidecars(FileSystem& files, const Paths& paths, History& history) {
     if (!sidecar.ok()) {
       history.remarks.push_back(sidecar.status().to_string());
     } else if (history.run(sidecar->run) == nullptr) {
-      history.remarks.push_back(fmt::format(
-          "{} was written by run '{}', which is not here: its operations are in no sum", checkpoint,
-          sidecar->run));
+      history.remarks.push_back(
+          fmt::format("{} was written by run '{}', which is not here: its operations are in no sum",
+                      checkpoint, sidecar->run));
     }
   }
 }
 
 Lineage lineage_of(const HistoryRecord& end, Line line) {
   const Record& record = end.record.record;
-  Lineage lineage{record.model.empty() ? end.place : record.model, sum_up(record), {},
-                  std::move(line)};
+  Lineage lineage{
+      record.model.empty() ? end.place : record.model, sum_up(record), {}, std::move(line)};
   std::set<std::string> identities;
   for (const Part& part : record.parts) identities.insert(part.identity);
   for (const Ancestor& ancestor : record.lineage) {
@@ -169,18 +180,20 @@ Result<History> read_history(FileSystem& files, const std::vector<std::string>& 
   Paths paths;
   for (const std::string& folder : folders) ACCOUNT_RETURN_IF_ERROR(walk(folder, paths));
   if (paths.runs.empty() && paths.records.empty()) {
-    return Status(Code::not_found,
-                  fmt::format("there are no runs and no records under {}", fmt::join(folders, ", ")),
-                  "give the folder that holds runs, weights or both");
+    return Status(
+        Code::not_found,
+        fmt::format("there are no runs and no records under {}", fmt::join(folders, ", ")),
+        "give the folder that holds runs, weights or both");
   }
   History history;
   read_runs(files, paths, recount, history);
   read_records(files, paths, history);
+  check_origins(history);
   check_sidecars(files, paths, history);
   return history;
 }
 
-Result<std::vector<Lineage>> lineages(FileSystem& files, const History& history,
+Result<std::vector<Lineage>> lineages(FileSystem& files, History& history,
                                       ledger::Recount recount) {
   std::vector<Lineage> ends;
   Shelf shelf;
@@ -201,6 +214,10 @@ Result<std::vector<Lineage>> lineages(FileSystem& files, const History& history,
   for (const HistoryRun& run : history.runs) {
     if (!run.fault.empty() || gone_on_from.contains(run.part.run)) continue;
     auto lineage = lineage_of(files, history, run, shelf, recount);
+    if (!lineage.ok() && lineage.status().code() == Code::not_found) {
+      history.remarks.push_back(lineage.status().to_string());
+      continue;
+    }
     if (!lineage.ok()) return lineage.status();
     ends.push_back(std::move(lineage).value());
   }

@@ -16,12 +16,12 @@ namespace account::record {
 
 struct HistoryRun {
   std::string path;
-  Part part;                          // whole
+  Part part;  // whole
   std::string model;
-  bool closed = false;                // all of its ledgers are
-  std::string fault;                  // it does not verify: nothing of it is in a sum
-  std::vector<Sidecar> from;          // checkpoints of other runs that it went on from
-  std::vector<std::string> parents;   // ids of records that it began from
+  bool closed = false;               // all of its ledgers are
+  std::string fault;                 // it does not verify: nothing of it is in a sum
+  std::vector<Sidecar> from;         // checkpoints of other runs that it went on from
+  std::vector<std::string> parents;  // ids of records that it began from
 };
 
 struct HistoryRecord {
@@ -51,8 +51,7 @@ struct Lineage {
   Line line;                            // of the record; nothing missing for a run
 };
 // Ends: the records that are nobody's parent, or, where there is no record, the runs that no other
-// went on from.
-Result<std::vector<Lineage>> lineages(FileSystem& files, const History& history,
-                                      ledger::Recount recount);
+// went on from. A run whose earlier runs are not all there has no sum, and a remark says so.
+Result<std::vector<Lineage>> lineages(FileSystem& files, History& history, ledger::Recount recount);
 
 }  // namespace account::record

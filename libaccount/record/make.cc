@@ -227,9 +227,9 @@ Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount r
   if (!sources.run.empty()) {
     std::vector<std::string> folders = {folder_of(absolute_path(sources.run))};
     folders.insert(folders.end(), sources.folders.begin(), sources.folders.end());
-    ACCOUNT_ASSIGN_OR_RETURN(draft.chain, collect_chain(files, sources.run, folders,
-                                                        sources.developer, recount,
-                                                        sources.keep_steps));
+    ACCOUNT_ASSIGN_OR_RETURN(
+        draft.chain,
+        collect_chain(files, sources.run, folders, sources.developer, recount, sources.keep_steps));
   }
   Record& record = draft.record;
   record.model = draft.chain.model;

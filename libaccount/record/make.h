@@ -23,9 +23,9 @@ std::vector<Sidecar> resumed_from(const ledger::Report& report);
 std::vector<std::string> parents_named(const ledger::Report& report);
 
 struct Chain {
-  std::string model;                 // as the run called it
-  std::vector<Part> parts;           // the run itself last
-  std::vector<std::string> parents;  // ids of records
+  std::string model;                    // as the run called it
+  std::vector<Part> parts;              // the run itself last
+  std::vector<std::string> parents;     // ids of records
   std::vector<ledger::Report> reports;  // of the parts
   std::vector<std::string> folders;     // of the parts' runs
 };
@@ -53,7 +53,7 @@ inline constexpr std::string_view kUnknownParent = "unknown";
 struct Draft {
   Record record;
   Chain chain;
-  Shelf shelf;               // the parents' records, and theirs
+  Shelf shelf;                // the parents' records, and theirs
   bool line_verified = true;  // all of them are there
   std::vector<std::string> remarks;
 };

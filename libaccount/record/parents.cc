@@ -41,7 +41,7 @@ Result<std::string> record_in(FileSystem& files, const std::string& folder) {
 }
 
 Status no_record(const std::string& path) {
-  return {Code::not_found, fmt::format("{} has no compute record", path),
+  return {Code::unverified, fmt::format("{} has no compute record, and no ledger of a run", path),
           "`account record RUN --weights ...` makes one; a record lies beside the weights, ends "
           "with .compute.json, or stands in the metadata of safetensors"};
 }

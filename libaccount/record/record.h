@@ -27,8 +27,8 @@ namespace account::record {
 
 // How weights came to be from what they were made from.
 enum class Kind {
-  pretraining,    // from nothing: a base for all that follows
-  declared,       // a base without a count: somebody's word for its operations
+  pretraining,  // from nothing: a base for all that follows
+  declared,     // a base without a count: somebody's word for its operations
   fine_tune,
   post_training,  // preference or reward training and the like
   adapter,        // trained beside frozen weights (LoRA)
@@ -53,14 +53,14 @@ using Counters = std::map<std::pair<Category, Phase>, OpCount>;  // executed
 
 // What one run of a job counted, or the part of it up to the checkpoint that training went on from.
 struct Part {
-  std::string run;        // run id
-  std::string identity;   // hex, of its nodes' run.json: the same run under one id, and no other
-  bool whole = true;      // false: up to a save
+  std::string run;       // run id
+  std::string identity;  // hex, of its nodes' run.json: the same run under one id, and no other
+  bool whole = true;     // false: up to a save
   std::vector<ledger::Head> heads;
   OpCount executed, model, lower, upper;
   uint64_t steps = 0;
-  Counters counters;                       // empty: not disclosed
-  std::map<std::string, uint64_t> gaps;    // kinds, and how many of each
+  Counters counters;                     // empty: not disclosed
+  std::map<std::string, uint64_t> gaps;  // kinds, and how many of each
   friend bool operator==(const Part&, const Part&) = default;
 };
 
@@ -143,12 +143,12 @@ struct Bounds {
 
 // What stands in the record, each run once (of two parts of one run the longer counts).
 struct Sums {
-  Bounds own;      // the runs and claims of the record itself
-  Bounds derived;  // since the base: own, and earlier fine-tunes
-  Bounds base;     // what the bases took, all together
+  Bounds own;                         // the runs and claims of the record itself
+  Bounds derived;                     // since the base: own, and earlier fine-tunes
+  Bounds base;                        // what the bases took, all together
   std::optional<OpCount> least_base;  // low figure of the smallest base: what shares are shares of
   bool unknown = false;               // something in the line has no record: no sum is all
-  Counters derived_counters;  // undisclosed and claimed ones under (unassigned, forward)
+  Counters derived_counters;          // undisclosed and claimed ones under (unassigned, forward)
 };
 Sums sum_up(const Record& record);
 

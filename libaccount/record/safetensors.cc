@@ -57,8 +57,8 @@ Status check_cover(std::vector<Tensor>& tensors, uint64_t data_bytes) {
   uint64_t due = 0;
   for (const Tensor& tensor : tensors) {
     if (tensor.begin != due || tensor.end < tensor.begin) {
-      return {Code::corrupt, fmt::format("tensor '{}' does not begin where the one before it ends",
-                                         tensor.name)};
+      return {Code::corrupt,
+              fmt::format("tensor '{}' does not begin where the one before it ends", tensor.name)};
     }
     due = tensor.end;
   }

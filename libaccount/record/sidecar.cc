@@ -32,9 +32,11 @@ Json to_json(const Sidecar& sidecar) {
 Result<Sidecar> sidecar_from_json(const Json& json) {
   Sidecar sidecar;
   ACCOUNT_ASSIGN_OR_RETURN(sidecar.run, json.get_string("run"));
-  ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(sidecar.run));
   ACCOUNT_ASSIGN_OR_RETURN(sidecar.cut.node, json.get_string("node"));
-  ACCOUNT_RETURN_IF_ERROR(ledger::check_node(sidecar.cut.node));
+  for (const Status& name :
+       {ledger::check_run_id(sidecar.run), ledger::check_node(sidecar.cut.node)}) {
+    if (!name.ok()) return Status(Code::corrupt, std::string(name.fault()));
+  }
   ACCOUNT_ASSIGN_OR_RETURN(const int64_t size, json.get_integer("size"));
   ACCOUNT_ASSIGN_OR_RETURN(const int64_t step, json.get_integer("step"));
   ACCOUNT_ASSIGN_OR_RETURN(sidecar.cut.root, json.get_string("root"));

@@ -151,8 +151,8 @@ Json predicate_json(const Record& record) {
 
 Json statement_json(const Record& record) {
   Json subjects = list_json(record.subjects, [](const Subject& subject) {
-    return Json::object({{"name", subject.name},
-                         {"digest", Json::object({{subject.algorithm, subject.digest}})}});
+    return Json::object(
+        {{"name", subject.name}, {"digest", Json::object({{subject.algorithm, subject.digest}})}});
   });
   return Json::object({{"_type", kStatementType},
                        {"subject", std::move(subjects)},
@@ -171,10 +171,15 @@ Result<std::string> text_or_empty(const Json& json, std::string_view name) {
 
 Status check_hex(std::string_view text, size_t digits, std::string_view what) {
   const bool hex = text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+                     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                   });
   if (hex) return Status();
   return corrupt(fmt::format("{} is not {} lower-case hex digits", what, digits));
+}
+
+// A name that a user may not choose is a damaged file where it is read.
+Status as_corrupt(const Status& status) {
+  return status.ok() ? Status() : corrupt(std::string(status.fault()));
 }
 
 Result<uint64_t> get_count(const Json& json, std::string_view name) {
@@ -215,7 +220,7 @@ Result<ledger::Head> parse_head(const Json& json, const std::string& run) {
   ACCOUNT_RETURN_IF_ERROR(json.only_members({"node", "size", "root"}));
   ledger::Head head;
   ACCOUNT_ASSIGN_OR_RETURN(head.node, json.get_string("node"));
-  ACCOUNT_RETURN_IF_ERROR(ledger::check_node(head.node));
+  ACCOUNT_RETURN_IF_ERROR(as_corrupt(ledger::check_node(head.node)));
   head.origin = ledger::origin_of(run, head.node);
   ACCOUNT_ASSIGN_OR_RETURN(head.size, get_count(json, "size"));
   ACCOUNT_ASSIGN_OR_RETURN(head.root, json.get_string("root"));
@@ -230,18 +235,17 @@ OpCount sum_of(const Counters& counters) {
 }
 
 Result<Part> parse_part(const Json& json) {
-  ACCOUNT_RETURN_IF_ERROR(json.only_members({"run", "identity", "whole", "heads", "executed",
-                                             "model", "lower", "upper", "steps", "counters",
-                                             "gaps"}));
+  ACCOUNT_RETURN_IF_ERROR(
+      json.only_members({"run", "identity", "whole", "heads", "executed", "model", "lower", "upper",
+                         "steps", "counters", "gaps"}));
   Part part;
   ACCOUNT_ASSIGN_OR_RETURN(part.run, json.get_string("run"));
-  ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(part.run));
+  ACCOUNT_RETURN_IF_ERROR(as_corrupt(ledger::check_run_id(part.run)));
   ACCOUNT_ASSIGN_OR_RETURN(part.identity, json.get_string("identity"));
   ACCOUNT_RETURN_IF_ERROR(check_hex(part.identity, kHexDigest, "a run's identity"));
   ACCOUNT_ASSIGN_OR_RETURN(part.whole, json.get_bool("whole"));
-  ACCOUNT_RETURN_IF_ERROR(get_list(json, "heads", part.heads, [&](const Json& head) {
-    return parse_head(head, part.run);
-  }));
+  ACCOUNT_RETURN_IF_ERROR(get_list(json, "heads", part.heads,
+                                   [&](const Json& head) { return parse_head(head, part.run); }));
   ACCOUNT_ASSIGN_OR_RETURN(part.executed, json.get_op_count("executed"));
   ACCOUNT_ASSIGN_OR_RETURN(part.model, json.get_op_count("model"));
   ACCOUNT_ASSIGN_OR_RETURN(part.lower, json.get_op_count("lower"));
@@ -387,10 +391,10 @@ Status check_level(const std::string& level) {
 }
 
 Status parse_predicate(const Json& json, Record& record) {
-  ACCOUNT_RETURN_IF_ERROR(json.only_members(
-      {"format", "model", "kind", "made_unix_ns", "signer", "public", "operator", "level", "method",
-       "sums", "runs", "claims", "parents", "lineage", "verdicts", "cost_usd", "disclosed",
-       "limits"}));
+  ACCOUNT_RETURN_IF_ERROR(
+      json.only_members({"format", "model", "kind", "made_unix_ns", "signer", "public", "operator",
+                         "level", "method", "sums", "runs", "claims", "parents", "lineage",
+                         "verdicts", "cost_usd", "disclosed", "limits"}));
   ACCOUNT_ASSIGN_OR_RETURN(const std::string format, json.get_string("format"));
   if (format != kFormat) {
     return corrupt(fmt::format("its format is '{}', not '{}'", format, kFormat));

@@ -151,9 +151,8 @@ std::vector<Ancestor> lineage_from(const std::vector<SignedRecord>& parents,
                                    const std::vector<Parent>& named) {
   std::vector<Ancestor> lineage;
   const auto put = [&](Ancestor ancestor) {
-    const auto known = std::find_if(lineage.begin(), lineage.end(), [&](const Ancestor& a) {
-      return a.record == ancestor.record;
-    });
+    const auto known = std::find_if(lineage.begin(), lineage.end(),
+                                    [&](const Ancestor& a) { return a.record == ancestor.record; });
     if (known == lineage.end()) {
       lineage.push_back(std::move(ancestor));
     } else if (!ancestor.base) {
@@ -162,9 +161,8 @@ std::vector<Ancestor> lineage_from(const std::vector<SignedRecord>& parents,
   };
   for (const Parent& parent : named) {
     if (parent.teacher || parent.record.empty()) continue;
-    const auto found = std::find_if(parents.begin(), parents.end(), [&](const SignedRecord& p) {
-      return p.id == parent.record;
-    });
+    const auto found = std::find_if(parents.begin(), parents.end(),
+                                    [&](const SignedRecord& p) { return p.id == parent.record; });
     if (found == parents.end()) continue;
     const Record& record = found->record;
     const bool base = is_base(record.kind);
@@ -176,8 +174,7 @@ std::vector<Ancestor> lineage_from(const std::vector<SignedRecord>& parents,
     for (const Parent& p : record.parents) {
       if (!p.teacher) from.push_back(p.record);
     }
-    put({found->id, record.model, record.kind, base, std::move(from), record.parts,
-         record.claims});
+    put({found->id, record.model, record.kind, base, std::move(from), record.parts, record.claims});
   }
   return lineage;
 }

@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::array<std::string_view, 13> kOthers = {
-    ".pt",   ".pth", ".bin", ".ckpt", ".distcp",  ".gguf", ".onnx",
-    ".npz",  ".npy", ".h5",  ".pkl",  ".msgpack", ".pte"};
+    ".pt",  ".pth", ".bin", ".ckpt", ".distcp",  ".gguf", ".onnx",
+    ".npz", ".npy", ".h5",  ".pkl",  ".msgpack", ".pte"};
 // The optimizer's and the trainer's state beside weights, as Transformers' Trainer names it.
 constexpr std::array<std::string_view, 6> kNoWeights = {
     "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin", "rng_state"};

@@ -26,8 +26,7 @@ Result<Origins> read_origins(const std::string& resume, const std::vector<std::s
   FileSystem& files = FileSystem::real();
   Origins origins;
   if (!resume.empty()) {
-    ACCOUNT_ASSIGN_OR_RETURN(const record::Sidecar sidecar,
-                             record::read_sidecar(files, resume));
+    ACCOUNT_ASSIGN_OR_RETURN(const record::Sidecar sidecar, record::read_sidecar(files, resume));
     origins.notes.push_back(resumed_note(sidecar));
   }
   record::Shelf shelf;

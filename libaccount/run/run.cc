@@ -195,11 +195,9 @@ Status Run::saved(const std::string& path) {
   }
   const uint64_t step = tally::read_process().steps_closed - state_->before.steps_closed;
   const std::string save = to_hex(random_bytes(4));
-  const std::string said =
-      Json::object({{"path", target}, {"step", step}, {"save", save}}).dump();
+  const std::string said = Json::object({{"path", target}, {"step", step}, {"save", save}}).dump();
   const auto before = record::read_sidecar(files, target);
-  if (said.size() > tally::kMaxEventBytes ||
-      !tally::post_event(tally::EventKind::saved, said)) {
+  if (said.size() > tally::kMaxEventBytes || !tally::post_event(tally::EventKind::saved, said)) {
     return {Code::unavailable, "the save could not be told to the keeper",
             "the ledger has a gap; name the run by hand where training goes on from it"};
   }
