@@ -13,7 +13,8 @@
 
 namespace account::cli {
 
-// Whether the words name weights or a record rather than a run: a file, or a folder without ledgers.
+// Whether the words name weights or a record rather than a run: a file, or a folder without
+// ledgers.
 bool names_record(const std::string& path);
 
 // "hashing 12.3 of 98.7 GB" on stderr, where that is a terminal.

@@ -40,7 +40,7 @@ struct NodeRead {
 };
 
 struct ReadOptions {
-  bool keep_steps = false;                       // Tracked::steps
+  bool keep_steps = false;                        // Tracked::steps
   std::function<bool(const Replay&)> until = {};  // asked after each line
 };
 

@@ -28,8 +28,8 @@ struct Identity {
 struct Tracked {
   IncarnationLine line;
   uint64_t steps_closed = 0;
-  Table rows;  // without ops, of its last entry
-  Table full;  // with ops, of its last full table
+  Table rows;                  // without ops, of its last entry
+  Table full;                  // with ops, of its last full table
   std::vector<StepRun> steps;  // where they are kept
   std::string ended;
   int64_t first_unix_ns = 0, last_unix_ns = 0;
