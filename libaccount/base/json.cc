@@ -218,6 +218,14 @@ Json Json::object(std::initializer_list<Member> members) {
   return object(std::vector<Member>(members));
 }
 
+Json Json::strings(const std::vector<std::string>& texts) {
+  return array(std::vector<Json>(texts.begin(), texts.end()));
+}
+
+Json Json::counts(const std::map<std::string, OpCount>& by_name) {
+  return object(std::vector<Member>(by_name.begin(), by_name.end()));
+}
+
 Json Json::object(std::vector<Member> members) {
   Json value;
   value.kind_ = Kind::object;

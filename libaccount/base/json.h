@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,8 @@ class Json {
   static Json array(std::vector<Json> items = {});
   static Json object(std::initializer_list<Member> members = {});
   static Json object(std::vector<Member> members);  // whose names must be distinct
+  static Json strings(const std::vector<std::string>& texts);
+  static Json counts(const std::map<std::string, OpCount>& by_name);
 
   static Result<Json> parse(std::string_view text, uint64_t cap_bytes);
 

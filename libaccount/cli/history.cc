@@ -30,22 +30,22 @@ bool is_in(const Lineage& lineage, const HistoryRun& run) {
   return std::find(in.begin(), in.end(), run.part.identity) != in.end();
 }
 
-bool is_in_any(const std::vector<Lineage>& ends, const HistoryRun& run) {
-  return std::any_of(ends.begin(), ends.end(),
+bool is_in_any(const History& history, const HistoryRun& run) {
+  return std::any_of(history.lineages.begin(), history.lineages.end(),
                      [&](const Lineage& lineage) { return is_in(lineage, run); });
 }
 
-std::string state_of(const HistoryRun& run, const std::vector<Lineage>& ends) {
+std::string state_of(const History& history, const HistoryRun& run) {
   if (!run.fault.empty()) return "DOES NOT VERIFY: " + run.fault;
   std::string state = run.closed ? "closed" : "not closed";
-  if (!is_in_any(ends, run)) state += ", led to none of these";
+  if (!is_in_any(history, run)) state += ", led to none of these";
   return state;
 }
 
 // Runs below those that they went on from; one that went on from several stands below the first.
 class Tree {
  public:
-  Tree(const History& history, const std::vector<Lineage>& ends) : history_(history), ends_(ends) {}
+  explicit Tree(const History& history) : history_(history) {}
 
   void put() {
     for (const HistoryRun& run : history_.runs) {
@@ -62,14 +62,13 @@ class Tree {
             : fmt::format(", from {} step {}", run.from[0].cut.name, run.from[0].cut.step);
     put_line(fmt::format("{}{}: {} operations, {} steps{}; {}", std::string(2 * depth, ' '),
                          run.part.run, run.part.executed.to_decimal(), run.part.steps, where,
-                         state_of(run, ends_)));
+                         state_of(history_, run)));
     for (const HistoryRun& other : history_.runs) {
       if (!other.from.empty() && other.from[0].run == run.part.run) put(other, depth + 1);
     }
   }
 
   const History& history_;
-  const std::vector<Lineage>& ends_;
   std::set<const HistoryRun*> put_;
 };
 
@@ -78,19 +77,20 @@ std::string text_of(const record::Bounds& bounds) {
                      bounds.high.to_short());
 }
 
-void put_history(const History& history, const std::vector<Lineage>& ends) {
-  Tree(history, ends).put();
+void put_history(const History& history) {
+  Tree(history).put();
   for (const record::HistoryRecord& found : history.records) {
     const record::Record& made = found.record.record;
     std::vector<std::string> parents;
     for (const record::Parent& parent : made.parents) {
-      parents.push_back(parent.record.empty() ? "unknown" : parent.record.substr(0, 16));
+      parents.push_back(parent.record.empty() ? "unknown"
+                                              : std::string(record::short_id(parent.record)));
     }
-    put_line(fmt::format("record {} {}: {}{}{}", found.record.id.substr(0, 16),
+    put_line(fmt::format("record {} {}: {}{}{}", record::short_id(found.record.id),
                          record::name(made.kind), made.model.empty() ? found.place : made.model,
                          parents.empty() ? "" : ", from ", fmt::join(parents, " and ")));
   }
-  for (const Lineage& lineage : ends) {
+  for (const Lineage& lineage : history.lineages) {
     put_line(fmt::format("led to {}: {} since the base; base {}", lineage.name,
                          text_of(lineage.sums.derived),
                          lineage.sums.unknown ? "unknown" : text_of(lineage.sums.base)));
@@ -100,7 +100,7 @@ void put_history(const History& history, const std::vector<Lineage>& ends) {
   for (const std::string& remark : history.remarks) put_line("note: " + remark);
 }
 
-Json run_json(const HistoryRun& run, const std::vector<Lineage>& ends) {
+Json run_json(const History& history, const HistoryRun& run) {
   Json from = Json::array();
   for (const record::Sidecar& sidecar : run.from) {
     from.push(Json::object(
@@ -113,14 +113,13 @@ Json run_json(const HistoryRun& run, const std::vector<Lineage>& ends) {
                        {"steps", run.part.steps},
                        {"closed", run.closed},
                        {"fault", run.fault},
-                       {"in_lineage", is_in_any(ends, run)},
+                       {"in_lineage", is_in_any(history, run)},
                        {"from", std::move(from)}});
 }
 
-Json history_json(const History& history, const std::vector<Lineage>& ends) {
-  Json runs = Json::array(), records = Json::array(), lineages = Json::array(),
-       remarks = Json::array();
-  for (const HistoryRun& run : history.runs) runs.push(run_json(run, ends));
+Json history_json(const History& history) {
+  Json runs = Json::array(), records = Json::array(), lineages = Json::array();
+  for (const HistoryRun& run : history.runs) runs.push(run_json(history, run));
   for (const record::HistoryRecord& found : history.records) {
     Json parents = Json::array();
     for (const record::Parent& parent : found.record.record.parents) parents.push(parent.record);
@@ -130,16 +129,15 @@ Json history_json(const History& history, const std::vector<Lineage>& ends) {
                                {"kind", record::name(found.record.record.kind)},
                                {"parents", std::move(parents)}}));
   }
-  for (const Lineage& lineage : ends) {
+  for (const Lineage& lineage : history.lineages) {
     lineages.push(Json::object({{"of", lineage.name}, {"sums", to_json(lineage.sums)}}));
   }
-  for (const std::string& remark : history.remarks) remarks.push(remark);
   return Json::object({{"runs", std::move(runs)},
                        {"records", std::move(records)},
                        {"lineages", std::move(lineages)},
                        {"everything", Json::object({{"low", history.everything.low},
                                                     {"high", history.everything.high}})},
-                       {"remarks", std::move(remarks)}});
+                       {"remarks", Json::strings(history.remarks)}});
 }
 
 int show(const Words& words) {
@@ -147,15 +145,12 @@ int show(const Words& words) {
     return fail("history", {Code::invalid_argument, "there is no folder",
                             "give those that hold runs, checkpoints and weights"});
   }
-  FileSystem& files = FileSystem::real();
-  auto history = record::read_history(files, words.folders, count::recount);
+  const auto history = record::read_history(FileSystem::real(), words.folders, count::recount);
   if (!history.ok()) return fail("history", history.status());
-  const auto ends = record::lineages(files, *history, count::recount);
-  if (!ends.ok()) return fail("history", ends.status());
   if (words.json) {
-    put_json(history_json(*history, *ends));
+    put_json(history_json(*history));
   } else {
-    put_history(*history, *ends);
+    put_history(*history);
   }
   const bool sound = std::all_of(history->runs.begin(), history->runs.end(),
                                  [](const HistoryRun& run) { return run.fault.empty(); });

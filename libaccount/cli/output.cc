@@ -62,6 +62,10 @@ bool flush_data() {
          std::fflush(stdout) == 0;
 }
 
+int end_with(std::string_view place, const Status& status) {
+  return status.ok() ? static_cast<int>(kYes) : fail(place, status);
+}
+
 void say(std::string_view line) {
   const std::string text = one_line(line) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);

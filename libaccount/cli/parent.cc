@@ -11,7 +11,6 @@
 #include "cli/words.h"
 #include "count/transcript.h"
 #include "record/declaration.h"
-#include "record/make.h"
 
 namespace account::cli {
 namespace {
@@ -88,6 +87,18 @@ Result<record::Claim> claim_from(const ClaimWords& words, Category category) {
   return claim;
 }
 
+// What was written, and where.
+void put_claim(const ClaimWords& words, const record::Claim& claim, const char* member,
+               const std::string& path, const std::string& about) {
+  if (words.json) {
+    put_json(Json::object({{member, path}, {"low", claim.low}, {"high", claim.high}}));
+    return;
+  }
+  put_line(path);
+  put_line(fmt::format("{} ({}): {} to {} operations", about, record::name(claim.grade),
+                       claim.low.to_decimal(), claim.high.to_decimal()));
+}
+
 // ---- a base ----------------------------------------------------------------------------------
 
 struct ParentWords {
@@ -103,28 +114,14 @@ Status declare_parent(const ParentWords& words) {
   record::Record record;
   record.kind = record::Kind::declared;
   record.model = words.model.value_or("");
-  record.signer = key.key.name;
   record.level = "L0";  // nothing was counted
-  record.made_unix_ns = Clock::real().unix_ns();
   record.method = "declared";
   record.claims.push_back(std::move(claim));
-  ACCOUNT_ASSIGN_OR_RETURN(record.subjects, record::digest_weights(weights, show_progress()));
-  const std::string bytes = record::write_record(record, key.key.key);
-  ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord again, record::parse_record(bytes));
+  ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord made, sign_record(record, key, weights));
   const std::string path = words.output.value_or(record::record_path(weights));
   constexpr int kFileMode = 0644;
-  ACCOUNT_RETURN_IF_ERROR(FileSystem::real().write_atomically(path, bytes, kFileMode));
-  if (words.claim.json) {
-    put_json(Json::object({{"record", path},
-                           {"id", again.id},
-                           {"low", record.claims[0].low},
-                           {"high", record.claims[0].high}}));
-  } else {
-    put_line(path);
-    put_line(fmt::format("record {} ({}): {} to {} operations", again.id,
-                         record::name(record.claims[0].grade), record.claims[0].low.to_decimal(),
-                         record.claims[0].high.to_decimal()));
-  }
+  ACCOUNT_RETURN_IF_ERROR(FileSystem::real().write_atomically(path, made.bytes, kFileMode));
+  put_claim(words.claim, record.claims[0], "record", path, "record " + made.id);
   return Status();
 }
 
@@ -151,17 +148,8 @@ Status declare_outside(const DeclareWords& words) {
                                         key.key.name};
   ACCOUNT_ASSIGN_OR_RETURN(const std::string path,
                            record::declare(FileSystem::real(), folder, declaration, key.key.key));
-  if (words.claim.json) {
-    put_json(Json::object({{"declaration", path},
-                           {"run", report.run},
-                           {"low", declaration.claim.low},
-                           {"high", declaration.claim.high}}));
-  } else {
-    put_line(path);
-    put_line(fmt::format("{} ({}): {} to {} operations, outside of run {}", words.category,
-                         record::name(declaration.claim.grade), declaration.claim.low.to_decimal(),
-                         declaration.claim.high.to_decimal(), report.run));
-  }
+  put_claim(words.claim, declaration.claim, "declaration", path,
+            fmt::format("{}, outside of run {}", words.category, report.run));
   return Status();
 }
 
@@ -182,10 +170,7 @@ void add_parent(const Verb& program) {
       "Example:\n"
       "  account parent declare --weights base/ --model acme/base-7b --low 7e23 --high 9e23 \\\n"
       "    --basis 'model card, table 3' --source card.pdf --key alice.key");
-  verb.does([words] {
-    const Status declared = declare_parent(*words);
-    return declared.ok() ? static_cast<int>(kYes) : fail("parent declare", declared);
-  });
+  verb.does([words] { return end_with("parent declare", declare_parent(*words)); });
 }
 
 void add_declare(const Verb& program) {
@@ -202,10 +187,7 @@ void add_declare(const Verb& program) {
       "Example:\n"
       "  account declare account/my-run --category generate --tokens 2e9 --parameters 70e9 \\\n"
       "    --basis 'synthetic data by an API, invoice 4711' --key alice.key");
-  verb.does([words] {
-    const Status declared = declare_outside(*words);
-    return declared.ok() ? static_cast<int>(kYes) : fail("declare", declared);
-  });
+  verb.does([words] { return end_with("declare", declare_outside(*words)); });
 }
 
 }  // namespace account::cli

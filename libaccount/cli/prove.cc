@@ -86,8 +86,13 @@ Result<Evidence> evidence_of_run(const ProveWords& words) {
   evidence.line_verified = draft.line_verified;
   evidence.reports = std::move(draft.chain.reports);
   evidence.remarks = std::move(draft.remarks);
-  evidence.level = evidence.reports.back().level;  // of the run itself
-  evidence.trusted = evidence.reports.back().trusted;
+  // A sum has the level of the least of its parts.
+  evidence.level = std::min_element(evidence.reports.begin(), evidence.reports.end(),
+                                    [](const ledger::Report& a, const ledger::Report& b) {
+                                      return a.level < b.level;
+                                    })
+                       ->level;
+  evidence.trusted = evidence.level > "L0";
   return evidence;
 }
 
@@ -197,9 +202,6 @@ Json to_json(const Question& question, const Answer& answer, const Evidence& evi
                                     {"verdict", policy::name(*answer.below)},
                                     {"margin", distance(*question.below, evidence.sum().low)}}));
   }
-  Json gaps = Json::array(), remarks = Json::array();
-  for (const std::string& gap : gaps_of(evidence)) gaps.push(gap);
-  for (const std::string& remark : evidence.remarks) remarks.push(remark);
   json.set("operations", evidence.sum().low);
   json.set("upper", evidence.sum().high);
   json.set("sums", cli::to_json(record::sum_up(evidence.record)));
@@ -207,8 +209,8 @@ Json to_json(const Question& question, const Answer& answer, const Evidence& evi
   json.set("trusted", evidence.trusted);
   json.set("runs", runs_json(evidence));
   json.set("declared", claims_json(evidence.record));
-  json.set("gaps", std::move(gaps));
-  json.set("evidence_remarks", std::move(remarks));
+  json.set("gaps", Json::strings(gaps_of(evidence)));
+  json.set("evidence_remarks", Json::strings(evidence.remarks));
   json.set("statement", statement(answer.verdict(), evidence));
   json.set("legal_advice", false);
   return json;

@@ -1,18 +1,14 @@
 // `account record`: what a run's ledgers hold, as a signed record that travels with the weights.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "account/version.h"
-#include "base/clock.h"
 #include "cli/output.h"
 #include "cli/record_text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
-#include "count/formula.h"
 #include "count/transcript.h"
 #include "record/disclose.h"
 #include "record/make.h"
@@ -88,7 +84,7 @@ Status judge(const Words& words, record::Draft& draft) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(const Budget budget, budget_of(draft.record, draft.line_verified,
                                                           words.policies, words.facts));
-  for (const policy::Judgement& judgement : budget.judgements) {
+  for (const policy::Judgement& judgement : budget) {
     draft.record.verdicts.push_back(record::verdict_of(judgement));
   }
   return Status();
@@ -115,11 +111,13 @@ Status write_all(const Words& words, const record::Weights& weights, const recor
   return files.write_atomically(path, bytes, kFileMode);
 }
 
-void put_made(const record::Draft& draft, const record::Record& record, const std::string& path,
-              const std::string& id) {
+void put_made(const record::Draft& draft, const record::SignedRecord& made,
+              const std::string& path) {
+  const record::Record& record = made.record;
   const record::Sums sums = record::sum_up(record);
   put_line(path);
-  put_line(fmt::format("record {} ({}, level {})", id, record::name(record.kind), record.level));
+  put_line(
+      fmt::format("record {} ({}, level {})", made.id, record::name(record.kind), record.level));
   put_line(fmt::format("own {}, derived since the base {}, base {}", sums.own.low.to_decimal(),
                        sums.derived.low.to_decimal(),
                        sums.unknown ? "unknown" : sums.base.low.to_decimal()));
@@ -130,23 +128,23 @@ void put_made(const record::Draft& draft, const record::Record& record, const st
   for (const std::string& remark : draft.remarks) put_line("note: " + remark);
 }
 
-Json made_json(const record::Draft& draft, const record::Record& record, const std::string& path,
-               const std::string& id) {
-  Json verdicts = Json::array(), remarks = Json::array();
+Json made_json(const record::Draft& draft, const record::SignedRecord& made,
+               const std::string& path) {
+  const record::Record& record = made.record;
+  Json verdicts = Json::array();
   for (const record::Verdict& verdict : record.verdicts) {
     verdicts.push(Json::object({{"policy", verdict.policy},
                                 {"verdict", policy::name(verdict.verdict)},
                                 {"margin", verdict.margin},
                                 {"over", verdict.over}}));
   }
-  for (const std::string& remark : draft.remarks) remarks.push(remark);
   return Json::object({{"record", path},
-                       {"id", id},
+                       {"id", made.id},
                        {"kind", record::name(record.kind)},
                        {"level", record.level},
                        {"sums", to_json(record::sum_up(record))},
                        {"verdicts", std::move(verdicts)},
-                       {"remarks", std::move(remarks)}});
+                       {"remarks", Json::strings(draft.remarks)}});
 }
 
 Status make(const Words& words) {
@@ -159,21 +157,17 @@ Status make(const Words& words) {
   ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft, make_draft(words));
   record::Record& record = draft.record;
   ACCOUNT_RETURN_IF_ERROR(judge(words, draft));
-  ACCOUNT_ASSIGN_OR_RETURN(record.subjects, record::digest_weights(weights, show_progress()));
   if (words.model) record.model = *words.model;
   record.operator_name = words.operator_name.value_or("");
-  record.signer = key.key.name;
   record.level = key.named ? "L1" : "L0";
-  record.made_unix_ns = Clock::real().unix_ns();
   record.method = fmt::format("shapes of the kernels that ran; libaccount {}", version());
   const std::string path = words.output.value_or(record::record_path(weights));
-  const std::string bytes = record::write_record(record, key.key.key);
-  ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord again, record::parse_record(bytes));
-  ACCOUNT_RETURN_IF_ERROR(write_all(words, weights, draft, bytes, path));
+  ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord made, sign_record(record, key, weights));
+  ACCOUNT_RETURN_IF_ERROR(write_all(words, weights, draft, made.bytes, path));
   if (words.json) {
-    put_json(made_json(draft, again.record, path, again.id));
+    put_json(made_json(draft, made, path));
   } else {
-    put_made(draft, again.record, path, again.id);
+    put_made(draft, made, path);
   }
   return Status();
 }
@@ -208,10 +202,7 @@ void add_record(const Verb& program) {
       "otherwise.\n\n"
       "Example:\n"
       "  account record account/my-run --weights out/ --parent base/ --key alice.key");
-  verb.does([words] {
-    const Status made = make(*words);
-    return made.ok() ? static_cast<int>(kYes) : fail("record", made);
-  });
+  verb.does([words] { return end_with("record", make(*words)); });
 }
 
 }  // namespace account::cli

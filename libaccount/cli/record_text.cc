@@ -17,8 +17,6 @@
 namespace account::cli {
 namespace {
 
-constexpr size_t kShortId = 16;
-
 std::string both(OpCount low, OpCount high) {
   if (low == high) return fmt::format("{} ({})", low.to_decimal(), low.to_short());
   return fmt::format("{} ({}), at most {} ({})", low.to_decimal(), low.to_short(),
@@ -40,7 +38,7 @@ Status check_signer(const std::vector<std::string>& keys, CheckedRecord& checked
   if (!checked.trusted) {
     return {Code::unverified,
             fmt::format("the record is signed by '{}', key {}, and not by a key that was given",
-                        checked.record().signer, signer.id().substr(0, kShortId)),
+                        checked.record().signer, record::short_id(signer.id())),
             "ask its maker for a public key, by another way than this file came"};
   }
   for (const record::SignedRecord* parent : checked.line.parents) {
@@ -49,7 +47,7 @@ Status check_signer(const std::vector<std::string>& keys, CheckedRecord& checked
     if (known.contains(key.id())) continue;
     checked.remarks.push_back(fmt::format(
         "parent {} is signed by '{}', key {}, which was not given: --key again trusts it",
-        parent->id.substr(0, kShortId), parent->record.signer, key.id().substr(0, kShortId)));
+        record::short_id(parent->id), parent->record.signer, record::short_id(key.id())));
   }
   return Status();
 }
@@ -70,34 +68,34 @@ Status check_weights(const RecordWords& words, CheckedRecord& checked) {
   return Status();
 }
 
-// The ledgers say what the record says, for each of its runs.
-Status check_ledgers(const std::vector<std::string>& folders, CheckedRecord& checked) {
-  FileSystem& files = FileSystem::real();
-  for (const record::Part& part : checked.record().parts) {
-    const auto folder = std::find_if(folders.begin(), folders.end(), [&](const std::string& f) {
-      return files.exists(join_path(f, part.run));
-    });
-    if (folder == folders.end()) {
-      return {Code::not_found,
-              fmt::format("run '{}' is not in {}", part.run, fmt::join(folders, ", ")),
-              "give --runs with the folder that holds it"};
+// A run's ledgers, up to the heads that the record names, against the figures that it states.
+Status check_ledger(const std::string& path, const record::Part& part) {
+  ledger::VerifyOptions options;
+  options.heads = part.heads;
+  ACCOUNT_ASSIGN_OR_RETURN(
+      const ledger::Report report,
+      ledger::verify(FileSystem::real(), path, std::nullopt, count::recount, options));
+  if (!report.ok()) return first_problem(report).with_context("run " + part.run);
+  record::Part again = record::part_of(report, part.whole);
+  if (part.counters.empty()) again.counters.clear();
+  again.identity = part.identity;  // nodes that came later belong to another identity
+  if (again == part) return Status();
+  return {Code::unverified,
+          fmt::format("the ledgers of run '{}' hold {} operations, and the record says {}",
+                      part.run, again.executed.to_decimal(), part.executed.to_decimal()),
+          "ask its maker for a record that was made from these ledgers"};
+}
+
+Status check_ledgers(const std::vector<std::string>& folders, const record::Record& record) {
+  for (const record::Part& part : record.parts) {
+    Status checked(Code::not_found,
+                   fmt::format("run '{}' is not in {}", part.run, fmt::join(folders, ", ")),
+                   "give --runs with the folder that holds it");
+    for (const std::string& path : record::places_of(FileSystem::real(), part.run, folders)) {
+      checked = check_ledger(path, part);
+      if (checked.ok()) break;
     }
-    ledger::VerifyOptions options;
-    for (const ledger::Head& head : part.heads) {
-      options.marks.push_back({head.node, head.size, head.root});
-    }
-    ACCOUNT_ASSIGN_OR_RETURN(
-        const ledger::Report report,
-        ledger::verify(files, join_path(*folder, part.run), std::nullopt, count::recount, options));
-    if (!report.ok()) return first_problem(report).with_context("run " + part.run);
-    record::Part again = record::part_of(report, part.whole);
-    if (part.counters.empty()) again.counters.clear();
-    again.identity = part.identity;  // nodes that came later belong to another identity
-    if (again == part) continue;
-    return {Code::unverified,
-            fmt::format("the ledgers of run '{}' hold {} operations, and the record says {}",
-                        part.run, again.executed.to_decimal(), part.executed.to_decimal()),
-            "ask its maker for a record that was made from these ledgers"};
+    ACCOUNT_RETURN_IF_ERROR(checked);
   }
   return Status();
 }
@@ -108,10 +106,6 @@ Json part_json(const record::Part& part) {
                        {"executed", part.executed},
                        {"upper", part.upper},
                        {"steps", part.steps}});
-}
-
-Json strings(const std::vector<std::string>& texts) {
-  return Json::array(std::vector<Json>(texts.begin(), texts.end()));
 }
 
 void put_part(const record::Part& part) {
@@ -147,22 +141,35 @@ record::Progress show_progress() {
   };
 }
 
+Result<record::SignedRecord> sign_record(record::Record& record, const SigningKey& key,
+                                         const record::Weights& weights) {
+  ACCOUNT_ASSIGN_OR_RETURN(record.subjects, record::digest_weights(weights, show_progress()));
+  record.signer = key.key.name;
+  record.made_unix_ns = Clock::real().unix_ns();
+  // Read again: what a reader would refuse is not written.
+  return record::parse_record(record::write_record(record, key.key.key));
+}
+
 Result<CheckedRecord> check_record(const RecordWords& words) {
   FileSystem& files = FileSystem::real();
   ACCOUNT_ASSIGN_OR_RETURN(record::Found found, record::find_record(files, words.path));
   CheckedRecord checked{std::move(found), {}, {}, false, false, "", {}};
-  record::Shelf& shelf = checked.shelf;
-  const std::string parents = join_path(checked.found.folder, record::kParentsFolder);
-  if (files.exists(parents)) ACCOUNT_RETURN_IF_ERROR(shelf.add(files, parents));
-  for (const std::string& path : words.parents) ACCOUNT_RETURN_IF_ERROR(shelf.add(files, path));
-  ACCOUNT_ASSIGN_OR_RETURN(checked.line, record::check_line(checked.found.record, shelf));
+  ACCOUNT_RETURN_IF_ERROR(
+      checked.shelf.take_folder(files, join_path(checked.found.folder, record::kParentsFolder)));
+  for (const std::string& path : words.parents) {
+    ACCOUNT_RETURN_IF_ERROR(files.list(path).ok() ? checked.shelf.take_folder(files, path)
+                                                  : checked.shelf.take(files, path).status());
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(checked.line, record::check_line(checked.found.record, checked.shelf));
   ACCOUNT_RETURN_IF_ERROR(check_signer(words.keys, checked).with_context(checked.found.place));
   ACCOUNT_RETURN_IF_ERROR(check_weights(words, checked));
-  if (!words.runs.empty()) ACCOUNT_RETURN_IF_ERROR(check_ledgers(words.runs, checked));
+  if (!words.runs.empty()) {
+    ACCOUNT_RETURN_IF_ERROR(check_ledgers(words.runs, checked.record()));
+  }
   for (const std::string& id : checked.line.missing) {
     checked.remarks.push_back(
         fmt::format("the record of parent {} is not there: shares of it cannot be judged",
-                    id.substr(0, kShortId)));
+                    record::short_id(id)));
   }
   return checked;
 }
@@ -205,8 +212,8 @@ Json to_json(const CheckedRecord& checked) {
                        {"sums", to_json(record::sum_up(record))},
                        {"runs", std::move(runs)},
                        {"lineage", std::move(lineage)},
-                       {"missing_parents", strings(checked.line.missing)},
-                       {"remarks", strings(checked.remarks)}});
+                       {"missing_parents", Json::strings(checked.line.missing)},
+                       {"remarks", Json::strings(checked.remarks)}});
 }
 
 void put_record(const CheckedRecord& checked) {
@@ -216,7 +223,7 @@ void put_record(const CheckedRecord& checked) {
                        record.model.empty() ? "a model without a name" : record.model,
                        record::name(record.kind)));
   put_line(fmt::format("  signed by '{}', key {}{}, on {}", record.signer,
-                       checked.signer_id.substr(0, kShortId), checked.trusted ? " (given)" : "",
+                       record::short_id(checked.signer_id), checked.trusted ? " (given)" : "",
                        to_iso_date(record.made_unix_ns)));
   put_line(checked.weights_checked ? "  the weights are those that it is about"
                                    : "  the weights were not compared");
@@ -225,7 +232,7 @@ void put_record(const CheckedRecord& checked) {
   for (const record::Ancestor& ancestor : record.lineage) {
     put_line(fmt::format(
         "  {} {}{}, record {}", ancestor.base ? "base" : "before", record::name(ancestor.kind),
-        ancestor.model.empty() ? "" : " " + ancestor.model, ancestor.record.substr(0, kShortId)));
+        ancestor.model.empty() ? "" : " " + ancestor.model, record::short_id(ancestor.record)));
     for (const record::Part& part : ancestor.parts) put_part(part);
     for (const record::Claim& claim : ancestor.claims) put_claim(claim);
   }
@@ -255,20 +262,19 @@ Result<Budget> budget_of(const record::Record& record, bool line_verified,
   Budget budget;
   for (const std::string& id : policies.empty() ? policy::default_ids() : policies) {
     ACCOUNT_ASSIGN_OR_RETURN(const policy::Policy policy, policy::load(id));
-    budget.judgements.push_back(policy::judge(policy, facts));
+    budget.push_back(policy::judge(policy, facts));
   }
   return budget;
 }
 
 Json to_json(const Budget& budget) {
   Json json = Json::array();
-  for (const policy::Judgement& judgement : budget.judgements)
-    json.push(policy::to_json(judgement));
+  for (const policy::Judgement& judgement : budget) json.push(policy::to_json(judgement));
   return json;
 }
 
 void put_budget(const Budget& budget) {
-  for (const policy::Judgement& judgement : budget.judgements) {
+  for (const policy::Judgement& judgement : budget) {
     put_line(fmt::format("{} ({}), as of {}: {}", judgement.policy, judgement.status,
                          judgement.date, policy::name(judgement.verdict)));
     for (const policy::RuleJudgement& rule : judgement.rules) {

@@ -20,6 +20,10 @@ bool names_record(const std::string& path);
 // "hashing 12.3 of 98.7 GB" on stderr, where that is a terminal.
 record::Progress show_progress();
 
+// The record about these weights, signed now.
+Result<record::SignedRecord> sign_record(record::Record& record, const SigningKey& key,
+                                         const record::Weights& weights);
+
 struct RecordWords {
   std::string path;
   std::optional<std::string> weights;  // where `path` is the record itself
@@ -51,9 +55,7 @@ void put_record(const CheckedRecord& checked);
 policy::Facts with_stated(policy::Facts facts, const policy::Facts& stated);
 
 // The room that is left under each policy, from these facts.
-struct Budget {
-  std::vector<policy::Judgement> judgements;
-};
+using Budget = std::vector<policy::Judgement>;
 Result<Budget> budget_of(const record::Record& record, bool line_verified,
                          const std::vector<std::string>& policies, const FactWords& words);
 Json to_json(const Budget& budget);

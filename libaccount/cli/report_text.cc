@@ -12,18 +12,6 @@
 namespace account::cli {
 namespace {
 
-Json counts(const std::map<std::string, OpCount>& by) {
-  Json json = Json::object();
-  for (const auto& [word, operations] : by) json.set(word, operations);
-  return json;
-}
-
-Json strings(const std::vector<std::string>& texts) {
-  Json json = Json::array();
-  for (const std::string& text : texts) json.push(text);
-  return json;
-}
-
 Json node_json(const ledger::NodeReport& node) {
   return Json::object({{"node", node.node},
                        {"lines", node.lines},
@@ -32,8 +20,8 @@ Json node_json(const ledger::NodeReport& node) {
                        {"root", node.root_hex},
                        {"closed", node.closed},
                        {"transcripts", node.transcripts},
-                       {"keys", strings(node.keys)},
-                       {"remarks", strings(node.remarks)}});
+                       {"keys", Json::strings(node.keys)},
+                       {"remarks", Json::strings(node.remarks)}});
 }
 
 Json incarnation_json(const ledger::Incarnation& incarnation) {
@@ -143,12 +131,12 @@ Json to_json(const ledger::Report& report) {
                        {"steps", totals.steps},
                        {"level", report.level},
                        {"endorsed_by", report.endorsed_by},
-                       {"by_category", counts(totals.by_category)},
-                       {"by_phase", counts(totals.by_phase)},
-                       {"by_dtype", counts(totals.by_dtype)},
-                       {"by_op", counts(totals.by_op)},
+                       {"by_category", Json::counts(totals.by_category)},
+                       {"by_phase", Json::counts(totals.by_phase)},
+                       {"by_dtype", Json::counts(totals.by_dtype)},
+                       {"by_op", Json::counts(totals.by_op)},
                        {"uncounted", uncounted_json(totals.uncounted)},
-                       {"gaps", strings(report.gaps)},
+                       {"gaps", Json::strings(report.gaps)},
                        {"nodes", std::move(nodes)},
                        {"incarnations", std::move(incarnations)},
                        {"problems", std::move(problems)}});

@@ -20,6 +20,13 @@ struct VerifyWords {
   std::vector<std::string> policies;
   FactWords facts;
   bool json = false;
+
+  // Something that only a record can answer: ignored, it would seem to have been checked.
+  bool asks_of_a_record() const {
+    return keys.size() > 1 || record.weights || !record.parents.empty() || !record.runs.empty() ||
+           !policies.empty() || facts.cost || facts.date || facts.applies || facts.projected ||
+           facts.parent_operations;
+  }
 };
 
 std::string trust_line(const ledger::Report& report) {
@@ -61,9 +68,10 @@ int verify_record(const VerifyWords& words) {
 
 int verify(const VerifyWords& words) {
   if (names_record(words.path)) return verify_record(words);
-  if (words.keys.size() > 1) {
-    return fail("verify",
-                {Code::invalid_argument, "a run is endorsed by one key", "give --key once"});
+  if (words.asks_of_a_record()) {
+    return fail("verify", {Code::invalid_argument,
+                           "a run has one --key, and no weights, parents, runs, policies or facts",
+                           "leave them out, or name weights with a record"});
   }
   const auto report =
       verify_run(words.path, words.keys.empty() ? std::optional<std::string>() : words.keys[0]);

@@ -116,8 +116,8 @@ class Keeper {
   void ask_for_transcript(Watch& watch);
   // Lines that are written once: kept until a seal holds them.
   void later(std::function<void(ledger::Writer&)> line);
-  void take_save(const Watch& watch, const Json& said);
-  void write_sidecars();
+  void take_save(Watch& watch, const Json& said);
+  void answer_saves();
 
   // orders.cc
   void obey_orders();
@@ -157,12 +157,9 @@ class Keeper {
   std::set<uint32_t> generations_judged_;
 
   std::vector<std::function<void(ledger::Writer&)>> pending_;
-  // Checkpoints that ranks have written, until the seal that holds what led to them.
-  struct Save {
-    std::string path;
-    record::Sidecar sidecar;
-  };
-  std::vector<Save> saves_;
+  // Checkpoints that ranks have written, until the seal that holds what led to them, by the file
+  // beside the rank's page that waits for the answer.
+  std::map<std::string, record::Sidecar> saves_;
   bool seal_wanted_ = false;
   ledger::SealReason seal_reason_ = ledger::SealReason::time;
   bool writer_failed_ = false;

@@ -43,4 +43,8 @@ Result<Place> make_place(std::string_view dir, std::string_view run, std::string
   return Place{absolute_path(dir), std::string(run), node_id(node_name)};
 }
 
+std::string answer_path(std::string_view page, std::string_view save) {
+  return std::string(page) + "." + std::string(save) + ".saved";
+}
+
 }  // namespace account::keeper

@@ -34,5 +34,7 @@ inline constexpr std::string_view kLockName = "keeper.lock";
 inline constexpr std::string_view kStatusName = "status.json";
 // How the name of a tally page ends.
 inline constexpr std::string_view kPageSuffix = ".tally";
+// Where the keeper answers a rank's word of a save, beside its page: the checkpoint's sidecar.
+std::string answer_path(std::string_view page, std::string_view save);
 
 }  // namespace account::keeper

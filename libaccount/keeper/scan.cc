@@ -175,27 +175,28 @@ void Keeper::take_mail(Watch& watch) {
   });
 }
 
-// The ledger names the checkpoint without its folder: where it lies is nobody's business.
-void Keeper::take_save(const Watch& watch, const Json& said) {
-  Save save;
-  save.path = said.get_string("path").ok() ? *said.get_string("path") : "";
-  save.sidecar.run = options_.place.run;
-  save.sidecar.cut.node = options_.place.node;
-  save.sidecar.cut.name = base_name(save.path);
-  save.sidecar.save = said.get_string("save").ok() ? *said.get_string("save") : "";
+// The rank puts the sidecar beside its checkpoint itself: a keeper that waited for a network mount
+// would let all else of its node wait.
+void Keeper::take_save(Watch& watch, const Json& said) {
+  const auto name = said.get_string("name"), save = said.get_string("save");
   const auto step = said.get_integer("step");
-  save.sidecar.cut.step = step.ok() && *step >= 0 ? static_cast<uint64_t>(*step) : 0;
-  Json note = Json::object({{"kind", "saved"},
-                            {"name", save.sidecar.cut.name},
-                            {"step", save.sidecar.cut.step},
-                            {"save", save.sidecar.save}});
-  later([line = watch.line, note](ledger::Writer& writer) {
-    Json whole = note;
-    whole.set("incarnation", writer.incarnation(line));
-    writer.event("note", whole);
+  if (!name.ok() || !save.ok() || !record::is_save(*save) || !step.ok() || *step < 0) return;
+  record::Sidecar sidecar;
+  sidecar.run = options_.place.run;
+  sidecar.cut.node = options_.place.node;
+  sidecar.cut.name = *name;
+  sidecar.cut.step = static_cast<uint64_t>(*step);
+  sidecar.save = *save;
+  later([line = watch.line, sidecar](ledger::Writer& writer) {
+    writer.event("note", Json::object({{"kind", "saved"},
+                                       {"name", sidecar.cut.name},
+                                       {"step", sidecar.cut.step},
+                                       {"save", sidecar.save},
+                                       {"incarnation", writer.incarnation(line)}}));
   });
   want_seal(ledger::SealReason::save);
-  if (!save.path.empty()) saves_.push_back(std::move(save));
+  watch.answers.push_back(answer_path(watch.page->path(), sidecar.save));
+  saves_[watch.answers.back()] = std::move(sidecar);
 }
 
 // Local ranks that their siblings knew of and that never opened a page. Judged once a generation:

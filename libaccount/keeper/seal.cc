@@ -85,24 +85,21 @@ void Keeper::queue_lines() {
   }
 }
 
-void Keeper::write_sidecars() {
+void Keeper::answer_saves() {
   constexpr int kMode = 0644;
   const ledger::SealedState sealed = writer_->sealed();
-  for (Save& save : saves_) {
-    save.sidecar.cut.size = sealed.lines;
-    save.sidecar.cut.root = sealed.root_hex;
-    const Status written = world_.files.write_atomically(record::sidecar_path(save.path),
-                                                         write_sidecar(save.sidecar), kMode);
-    if (written.ok()) continue;
-    voice_.trouble("checkpoint " + save.sidecar.cut.name + " has no sidecar: " +
-                   written.to_string() + "; a run that goes on from it must name this run itself");
+  for (auto& [path, sidecar] : saves_) {
+    sidecar.cut.size = sealed.lines;
+    sidecar.cut.root = sealed.root_hex;
+    // A rank without an answer says so itself.
+    (void)world_.files.write_atomically(path, record::write_sidecar(sidecar), kMode).ok();
   }
   saves_.clear();
 }
 
 void Keeper::commit_seal() {
   pending_.clear();
-  write_sidecars();
+  answer_saves();
   seal_wanted_ = false;
   seal_reason_ = ledger::SealReason::time;
   const int64_t now = world_.clock.monotonic_ns();
@@ -123,7 +120,10 @@ void Keeper::commit_seal() {
     add_to(settled_, watch.operations());
     settled_steps_[watch.line.rank] += watch.counters.steps_closed;
     set_acceptance(watch.page->layout(), Acceptance::closed);
-    (void)watch.page->remove_file().ok();  // a file that stays is known as closed
+    (void)watch.page->remove_file().ok();              // a file that stays is known as closed
+    for (const std::string& answer : watch.answers) {  // those that nobody has fetched
+      if (world_.files.exists(answer)) (void)world_.files.remove(answer).ok();
+    }
     entry = watches_.erase(entry);
   }
 }

@@ -30,6 +30,8 @@ struct Watch {
   bool finish_wanted = false;
   std::string ended;  // how, once it has: "finished", "stopped", "exited", "died"
 
+  std::vector<std::string> answers;  // files that it was to fetch: answer_path()
+
   // Of the last seal.
   uint64_t sealed_calls = 0, sealed_steps = 0;
   bool sealed_once = false, sealed_whole = false;

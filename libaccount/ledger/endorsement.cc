@@ -81,11 +81,7 @@ std::string write_endorsement(const Endorsement& endorsement, const sign::Secret
 
 Result<Endorsement> parse_endorsement(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
-                           sign::parse_envelope(bytes, kSmallFileCapBytes));
-  // One spelling, so that no byte of the file is without meaning.
-  if (envelope.signatures.size() != 1 || write_envelope(envelope) != bytes) {
-    return Status(Code::corrupt, "it is no envelope with one signature, spelled as this one is");
-  }
+                           sign::parse_lone_envelope(bytes, kSmallFileCapBytes));
   // The payload is read before its signature is checked, since it names the key; nothing of it is
   // used unless the signature holds.
   ACCOUNT_ASSIGN_OR_RETURN(Endorsement endorsement, parse_payload(envelope.payload));

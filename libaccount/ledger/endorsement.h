@@ -9,20 +9,10 @@
 #include "account/op_count.h"
 #include "account/status.h"
 #include "base/files.h"
+#include "ledger/ledger.h"
 #include "sign/sign.h"
 
 namespace account::ledger {
-
-struct Head {
-  std::string node, origin;
-  uint64_t size = 0;
-  std::string root;  // hex
-  friend bool operator==(const Head&, const Head&) = default;
-};
-
-struct Report;
-// Of a report's nodes, in the order of their names; those without a sealed line are left out.
-std::vector<Head> heads_of(const Report& report);
 
 struct Endorsement {
   std::string run;

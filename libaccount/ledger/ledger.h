@@ -164,37 +164,43 @@ struct Report {
   bool ok() const { return problems.empty(); }
 };
 
+// A node's ledger as it was at some time.
+struct Head {
+  std::string node, origin;
+  uint64_t size = 0;  // lines
+  std::string root;   // hex, over these lines
+  friend bool operator==(const Head&, const Head&) = default;
+};
+
+// What led to a checkpoint, whatever its run did afterwards: the node that wrote the checkpoint's
+// sidecar counts up to the head named there, the others up to the seal after their own `saved` note
+// of that name and step, or else whole (a remark says so).
+struct Cut {
+  std::string node;
+  uint64_t size = 0;
+  std::string root;
+  std::string name;  // of the checkpoint
+  uint64_t step = 0;
+};
+
 // Recomputes everything under a run or a node folder: lines, tree, notes, key history, counters
 // that never fall, sums, transcripts (recounted by `recount`, so that this folder needs no
 // formulas), endorsements. Problems are in the report; a Status only where there is nothing to
 // read. With `developer`, the head of every node must be endorsed by that key.
 using Recount = Result<Figures> (*)(std::string_view lines, uint64_t& rows);
-//
-// A run up to a save (`cut`) is what led to that checkpoint, whatever it did afterwards: the node
-// that wrote the checkpoint's sidecar counts up to the head named there, the others up to the seal
-// after their own `saved` note of that name and step, or else whole (a remark says so).
-// Endorsements are those of the whole run and are not asked for then.
-struct Cut {
-  std::string node;
-  uint64_t size = 0;  // lines
-  std::string root;   // hex, over these lines
-  std::string name;   // of the checkpoint
-  uint64_t step = 0;
-};
-// What a node's ledger was at some time: so many lines with this head.
-struct Mark {
-  std::string node;
-  uint64_t size = 0;
-  std::string root;  // hex
-};
 struct VerifyOptions {
+  // Count up to a save or up to heads, not the whole run. Of the whole run are endorsements then:
+  // they are not asked for.
   std::optional<Cut> cut = {};
-  std::vector<Mark> marks = {};  // instead of a cut: count up to these, and only these nodes
+  std::vector<Head> heads = {};  // and only these nodes
   bool keep_steps = false;
 };
 Result<Report> verify(FileSystem& files, const std::string& path,
                       const std::optional<sign::PublicKey>& developer, Recount recount,
                       const VerifyOptions& options = {});
+
+// Of a report's nodes, in the order of their names; those without a sealed line are left out.
+std::vector<Head> heads_of(const Report& report);
 
 // {"ok", "trusted", "operations", ...}, numbers of operations as decimal strings.
 Json report_to_json(const Report& report);

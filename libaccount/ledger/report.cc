@@ -6,16 +6,6 @@
 namespace account::ledger {
 namespace {
 
-Json counts(const std::map<std::string, OpCount>& by_word) {
-  std::vector<Json::Member> members;
-  for (const auto& [word, count] : by_word) members.emplace_back(word, Json(count));
-  return Json::object(std::move(members));
-}
-
-Json strings(const std::vector<std::string>& texts) {
-  return Json::array(std::vector<Json>(texts.begin(), texts.end()));
-}
-
 Json node_json(const NodeReport& node) {
   return Json::object({{"node", node.node},
                        {"origin", node.origin},
@@ -25,8 +15,8 @@ Json node_json(const NodeReport& node) {
                        {"open_lines", node.open_lines},
                        {"open_bytes", node.open_bytes},
                        {"transcripts", node.transcripts},
-                       {"keys", strings(node.keys)},
-                       {"remarks", strings(node.remarks)},
+                       {"keys", Json::strings(node.keys)},
+                       {"remarks", Json::strings(node.remarks)},
                        {"gaps", Json::array(node.gaps)},
                        {"events", Json::array(node.events)}});
 }
@@ -96,13 +86,13 @@ Json report_to_json(const Report& report) {
                        {"level", report.level},
                        {"endorsed_by", report.endorsed_by},
                        {"problems", std::move(problems)},
-                       {"gaps", strings(report.gaps)},
-                       {"remarks", strings(all_remarks(report))},
-                       {"by_op", counts(totals.by_op)},
-                       {"by_phase", counts(totals.by_phase)},
-                       {"by_dtype", counts(totals.by_dtype)},
-                       {"by_category", counts(totals.by_category)},
-                       {"by_rank", counts(by_rank(report))},
+                       {"gaps", Json::strings(report.gaps)},
+                       {"remarks", Json::strings(all_remarks(report))},
+                       {"by_op", Json::counts(totals.by_op)},
+                       {"by_phase", Json::counts(totals.by_phase)},
+                       {"by_dtype", Json::counts(totals.by_dtype)},
+                       {"by_category", Json::counts(totals.by_category)},
+                       {"by_rank", Json::counts(by_rank(report))},
                        {"uncounted", std::move(uncounted)},
                        {"nodes", std::move(nodes)}});
 }

@@ -169,21 +169,21 @@ bool reaches(const Cut& cut, const std::string& label, const Replay& replay) {
                                [&](const Json& event) { return says_saved(event, cut); });
 }
 
-// Leaves what the marks name.
-void cut_at_marks(std::vector<NodeRead>& reads, const std::vector<Mark>& marks, Report& report) {
+// Leaves what the heads cover.
+void cut_at_heads(std::vector<NodeRead>& reads, const std::vector<Head>& heads, Report& report) {
   std::vector<NodeRead> kept;
-  for (const Mark& mark : marks) {
+  for (const Head& head : heads) {
     const auto read = std::find_if(reads.begin(), reads.end(), [&](const NodeRead& r) {
-      return r.label == node_folder_name(mark.node);
+      return r.label == node_folder_name(head.node);
     });
     const bool there = read != reads.end();
-    if (there && read->until && sign::to_hex(read->until->tree().root()) == mark.root) {
+    if (there && read->until && sign::to_hex(read->until->tree().root()) == head.root) {
       read->replay = std::move(read->until);
       kept.push_back(std::move(*read));
     } else if (report.problems.empty() && (!there || read->problems.empty())) {
       report.problems.push_back(
-          {node_folder_name(mark.node),
-           there ? fmt::format("its first {} lines are not those that were named", mark.size)
+          {node_folder_name(head.node),
+           there ? fmt::format("its first {} lines are not those that were named", head.size)
                  : "the node's ledger is not there"});
     }
   }
@@ -313,11 +313,11 @@ Result<Report> verify(FileSystem& files, const std::string& path,
     }
     ReadOptions how{options.keep_steps, {}};
     const std::string label = base_name(folder);
-    const auto mark = std::find_if(options.marks.begin(), options.marks.end(), [&](const Mark& m) {
-      return node_folder_name(m.node) == label;
+    const auto head = std::find_if(options.heads.begin(), options.heads.end(), [&](const Head& h) {
+      return node_folder_name(h.node) == label;
     });
-    if (mark != options.marks.end()) {
-      how.until = [mark](const Replay& replay) { return replay.tree().size() == mark->size; };
+    if (head != options.heads.end()) {
+      how.until = [head](const Replay& replay) { return replay.tree().size() == head->size; };
     } else if (options.cut) {
       how.until = [&](const Replay& replay) { return reaches(*options.cut, label, replay); };
     }
@@ -330,11 +330,11 @@ Result<Report> verify(FileSystem& files, const std::string& path,
   }
   check_something_sealed(place, reads, report);
   check_one_run(reads, report);
-  if (!options.marks.empty()) cut_at_marks(reads, options.marks, report);
+  if (!options.heads.empty()) cut_at_heads(reads, options.heads, report);
   if (options.cut) cut_nodes(reads, *options.cut, report);
   for (const NodeRead& read : reads) add_node(files, read, recount, report);
   sum_up(reads, report);
-  if (!options.cut && options.marks.empty()) EndorsementCheck(files, place, report).run(developer);
+  if (!options.cut && options.heads.empty()) EndorsementCheck(files, place, report).run(developer);
   // Assurance: L1 is the signature of a key that the reader asked for, over everything given.
   if (report.ok() && !report.endorsed_by.empty()) {
     report.trusted = true;

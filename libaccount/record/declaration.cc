@@ -12,12 +12,17 @@ namespace {
 constexpr std::string_view kType = "application/vnd.account.declaration.v1+json";
 constexpr std::string_view kFormat = "account-declaration/1";
 constexpr uint64_t kCapBytes = uint64_t{64} << 10;
-constexpr size_t kNameDigits = 16;
 
-Result<Declaration> parse(std::string_view bytes, std::string_view run) {
-  ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope, sign::parse_envelope(bytes, kCapBytes));
-  if (envelope.signatures.size() != 1 || sign::write_envelope(envelope) != bytes) {
-    return Status(Code::corrupt, "it is no envelope with one signature, spelled as this one is");
+std::string file_name(std::string_view payload) {
+  return std::string(short_id(sign::to_hex(sign::sha256(payload)))) + ".json";
+}
+
+Result<Declaration> parse(std::string_view bytes, std::string_view name, std::string_view run) {
+  ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
+                           sign::parse_lone_envelope(bytes, kCapBytes));
+  // Under a second name it would count twice.
+  if (file_name(envelope.payload) != name) {
+    return Status(Code::corrupt, "the file is not named by its payload");
   }
   ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(envelope.payload, kCapBytes));
   ACCOUNT_RETURN_IF_ERROR(
@@ -56,8 +61,7 @@ Result<std::string> declare(FileSystem& files, const std::string& run_folder,
   sign::Envelope envelope{std::string(kType), payload.dump(), {}};
   sign::add_signature(envelope, key);
   const std::string folder = join_path(run_folder, kDeclarationFolder);
-  const std::string name = sign::to_hex(sign::sha256(envelope.payload)).substr(0, kNameDigits);
-  std::string path = join_path(folder, name + ".json");
+  std::string path = join_path(folder, file_name(envelope.payload));
   constexpr int kFolderMode = 0755, kFileMode = 0644;
   ACCOUNT_RETURN_IF_ERROR(files.make_directories(folder, kFolderMode));
   ACCOUNT_RETURN_IF_ERROR(files.write_atomically(path, sign::write_envelope(envelope), kFileMode));
@@ -71,9 +75,10 @@ Result<std::vector<Declaration>> read_declarations(FileSystem& files, const std:
   if (!files.exists(folder)) return found;
   ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.list(folder));
   for (const std::string& name : names) {
+    if (!name.ends_with(".json")) continue;  // half of one that was being written
     const std::string path = join_path(folder, name);
     ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, files.read(path, kCapBytes));
-    auto parsed = parse(bytes, run);
+    auto parsed = parse(bytes, name, run);
     if (!parsed.ok()) return parsed.status().with_context(path);
     found.push_back(std::move(parsed).value());
   }

@@ -15,12 +15,6 @@ constexpr std::string_view kNames[] = {"totals", "categories", "steps", "shapes"
 // A record is small: rows of shapes beyond these stay in the transcripts.
 constexpr size_t kMaxRows = 2000;
 
-Json counts(const std::map<std::string, OpCount>& by) {
-  Json json = Json::object();
-  for (const auto& [word, operations] : by) json.set(word, operations);
-  return json;
-}
-
 Json step_json(const ledger::StepRun& run) {
   Json json = Json::array({Json(run.first), Json(run.count)});
   if (run.exact) return json.push(run.value);
@@ -38,7 +32,7 @@ Json steps_json(const ledger::Report& report) {
 }
 
 // The distinct lines of all transcripts of a run.
-Result<Json> shapes_json(FileSystem& files, const std::string& run_folder) {
+Result<std::set<std::string>> rows_of(FileSystem& files, const std::string& run_folder) {
   std::set<std::string> rows;
   ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> nodes, files.list(run_folder));
   for (const std::string& node : nodes) {
@@ -49,14 +43,21 @@ Result<Json> shapes_json(FileSystem& files, const std::string& run_folder) {
     for (const std::string& name : names) {
       ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes,
                                files.read(join_path(folder, name), ledger::kTranscriptCapBytes));
-      for (size_t at = 0; at < bytes.size() && rows.size() < kMaxRows;) {
+      for (size_t at = 0; at < bytes.size();) {
         const size_t end = std::min(bytes.find('\n', at), bytes.size());
         rows.insert(bytes.substr(at, end - at));
         at = end + 1;
       }
     }
   }
-  return Json::array(std::vector<Json>(rows.begin(), rows.end()));
+  return rows;
+}
+
+void set_rows(const std::set<std::string>& rows, Json& run) {
+  const auto end =
+      std::next(rows.begin(), static_cast<std::ptrdiff_t>(std::min(rows.size(), kMaxRows)));
+  run.set("transcripts", Json::strings({rows.begin(), end}));
+  run.set("rows_left_out", static_cast<uint64_t>(rows.size() - std::min(rows.size(), kMaxRows)));
 }
 
 }  // namespace
@@ -78,10 +79,11 @@ Status disclose(FileSystem& files, Disclosure level, Draft& draft) {
     const ledger::Report& report = draft.chain.reports[i];
     Json run = Json::object({{"run", report.run}, {"ranks", steps_json(report)}});
     if (level == Disclosure::shapes) {
-      ACCOUNT_ASSIGN_OR_RETURN(Json rows, shapes_json(files, draft.chain.folders[i]));
-      run.set("by_op", counts(report.totals.by_op));
-      run.set("by_dtype", counts(report.totals.by_dtype));
-      run.set("transcripts", std::move(rows));
+      ACCOUNT_ASSIGN_OR_RETURN(const std::set<std::string> rows,
+                               rows_of(files, draft.chain.folders[i]));
+      run.set("by_op", Json::counts(report.totals.by_op));
+      run.set("by_dtype", Json::counts(report.totals.by_dtype));
+      set_rows(rows, run);
     }
     runs.push(std::move(run));
   }

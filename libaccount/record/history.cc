@@ -50,48 +50,46 @@ Status walk(const std::string& folder, Paths& paths) {
           "check the path and its permissions"};
 }
 
-HistoryRun read_run(FileSystem& files, const std::string& path, ledger::Recount recount) {
+HistoryRun read_run(RunReader& reader, const std::string& path) {
   HistoryRun run;
   run.path = path;
   run.part.run = base_name(path);
-  const auto report = ledger::verify(files, path, std::nullopt, recount);
-  if (!report.ok() || !report->ok()) {
-    run.fault = report.ok() ? report->problems[0].place + ": " + report->problems[0].fault
-                            : report.status().to_string();
+  const auto read = reader.read(path, std::nullopt, std::nullopt);
+  if (!read.ok()) {
+    run.fault = read.status().to_string();
     return run;
   }
-  run.part = part_of(*report, true);
-  run.from = resumed_from(*report);
-  run.parents = parents_named(*report);
-  if (!report->incarnations.empty()) run.model = report->incarnations[0].line.model;
-  run.closed = std::all_of(report->nodes.begin(), report->nodes.end(),
+  const ledger::Report& report = **read;
+  run.part = part_of(report, true);
+  run.from = resumed_from(report);
+  if (!report.incarnations.empty()) run.model = report.incarnations[0].line.model;
+  run.closed = std::all_of(report.nodes.begin(), report.nodes.end(),
                            [](const ledger::NodeReport& node) { return node.closed; });
   return run;
 }
 
-void read_runs(FileSystem& files, const Paths& paths, ledger::Recount recount, History& history) {
-  std::map<std::string, size_t> known;
-  for (const std::string& path : paths.runs) {
-    HistoryRun run = read_run(files, path, recount);
-    if (!run.fault.empty()) {
-      history.runs.push_back(std::move(run));
-      continue;
-    }
-    const auto [twin, is_new] = known.try_emplace(run.part.identity, history.runs.size());
-    if (is_new) {
-      history.runs.push_back(std::move(run));
-      continue;
-    }
-    HistoryRun& other = history.runs[twin->second];
-    history.remarks.push_back(
-        fmt::format("{} and {} are the same run; it counts once", other.path, run.path));
-    if (other.part.executed < run.part.executed) other = std::move(run);
+// The same run in two places counts once, as far as either has it.
+void put_run(HistoryRun run, std::map<std::string, size_t>& known, History& history) {
+  const auto [twin, is_new] = known.try_emplace(run.part.identity, history.runs.size());
+  if (is_new || !run.fault.empty()) {
+    history.runs.push_back(std::move(run));
+    return;
   }
+  HistoryRun& other = history.runs[twin->second];
+  history.remarks.push_back(
+      fmt::format("{} and {} are the same run; it counts once", other.path, run.path));
+  if (other.part.executed < run.part.executed) other = std::move(run);
+}
+
+void read_runs(RunReader& reader, const Paths& paths, History& history) {
+  std::map<std::string, size_t> known;
   std::set<std::string> folders;
+  for (const std::string& path : paths.runs) {
+    put_run(read_run(reader, path), known, history);
+    folders.insert(folder_of(path));
+  }
+  history.folders.assign(folders.begin(), folders.end());
   for (const HistoryRun& run : history.runs) {
-    if (folders.insert(folder_of(run.path)).second) {
-      history.folders.push_back(folder_of(run.path));
-    }
     history.everything.low = saturating_add(history.everything.low, run.part.executed);
     history.everything.high = saturating_add(history.everything.high, run.part.upper);
   }
@@ -134,27 +132,23 @@ void check_sidecars(FileSystem& files, const Paths& paths, History& history) {
   }
 }
 
-Lineage lineage_of(const HistoryRecord& end, Line line) {
+Lineage lineage_of(const HistoryRecord& end) {
   const Record& record = end.record.record;
-  Lineage lineage{
-      record.model.empty() ? end.place : record.model, sum_up(record), {}, std::move(line)};
-  std::set<std::string> identities;
-  for (const Part& part : record.parts) identities.insert(part.identity);
+  Lineage lineage{record.model.empty() ? end.place : record.model, sum_up(record), {}};
+  for (const Part& part : record.parts) lineage.identities.push_back(part.identity);
   for (const Ancestor& ancestor : record.lineage) {
-    for (const Part& part : ancestor.parts) identities.insert(part.identity);
+    for (const Part& part : ancestor.parts) lineage.identities.push_back(part.identity);
   }
-  lineage.identities.assign(identities.begin(), identities.end());
   return lineage;
 }
 
 // A run without a record, as the record that it could have.
-Result<Lineage> lineage_of(FileSystem& files, const History& history, const HistoryRun& end,
-                           const Shelf& shelf, ledger::Recount recount) {
-  ACCOUNT_ASSIGN_OR_RETURN(const Chain chain, collect_chain(files, end.path, history.folders,
-                                                            std::nullopt, recount, false));
+Result<Lineage> lineage_of(FileSystem& files, RunReader& reader, const History& history,
+                           const HistoryRun& end, const Shelf& shelf) {
+  ACCOUNT_ASSIGN_OR_RETURN(Chain chain,
+                           collect_chain(files, reader, end.path, history.folders, std::nullopt));
   Record record;
-  record.model = end.model;
-  record.parts = chain.parts;
+  record.parts = std::move(chain.parts);
   std::vector<SignedRecord> parents;
   for (const std::string& id : chain.parents) {
     const SignedRecord* parent = shelf.find(id);
@@ -162,9 +156,42 @@ Result<Lineage> lineage_of(FileSystem& files, const History& history, const Hist
     if (parent != nullptr) parents.push_back(*parent);
   }
   record.lineage = lineage_from(parents, record.parents);
-  Lineage lineage{"run " + end.part.run, sum_up(record), {}, {}};
+  Lineage lineage{"run " + end.part.run, sum_up(record), {}};
   for (const Part& part : record.parts) lineage.identities.push_back(part.identity);
   return lineage;
+}
+
+Status follow_records(const Shelf& shelf, History& history) {
+  std::set<std::string> parents;
+  for (const HistoryRecord& found : history.records) {
+    for (const Parent& parent : found.record.record.parents) parents.insert(parent.record);
+  }
+  for (const HistoryRecord& found : history.records) {
+    ACCOUNT_ASSIGN_OR_RETURN(const Line line, check_line(found.record, shelf));
+    if (parents.contains(found.record.id) || found.record.record.kind == Kind::declared) continue;
+    for (const std::string& id : line.missing) {
+      history.remarks.push_back(
+          fmt::format("{}: the record of parent {} is not here", found.place, short_id(id)));
+    }
+    history.lineages.push_back(lineage_of(found));
+  }
+  return Status();
+}
+
+void follow_runs(FileSystem& files, RunReader& reader, const Shelf& shelf, History& history) {
+  std::set<std::string> gone_on_from;
+  for (const HistoryRun& run : history.runs) {
+    for (const Sidecar& from : run.from) gone_on_from.insert(from.run);
+  }
+  for (const HistoryRun& run : history.runs) {
+    if (!run.fault.empty() || gone_on_from.contains(run.part.run)) continue;
+    auto lineage = lineage_of(files, reader, history, run, shelf);
+    if (lineage.ok()) {
+      history.lineages.push_back(std::move(lineage).value());
+    } else {
+      history.remarks.push_back(lineage.status().to_string());
+    }
+  }
 }
 
 }  // namespace
@@ -186,42 +213,16 @@ Result<History> read_history(FileSystem& files, const std::vector<std::string>& 
         "give the folder that holds runs, weights or both");
   }
   History history;
-  read_runs(files, paths, recount, history);
+  RunReader reader(files, recount);
+  read_runs(reader, paths, history);
   read_records(files, paths, history);
   check_origins(history);
   check_sidecars(files, paths, history);
-  return history;
-}
-
-Result<std::vector<Lineage>> lineages(FileSystem& files, History& history,
-                                      ledger::Recount recount) {
-  std::vector<Lineage> ends;
   Shelf shelf;
-  std::set<std::string> parents, gone_on_from;
-  for (const HistoryRecord& record : history.records) {
-    shelf.add(record.record);
-    for (const Parent& parent : record.record.record.parents) parents.insert(parent.record);
-  }
-  for (const HistoryRecord& record : history.records) {
-    if (parents.contains(record.record.id) || record.record.record.kind == Kind::declared) continue;
-    ACCOUNT_ASSIGN_OR_RETURN(Line line, check_line(record.record, shelf));
-    ends.push_back(lineage_of(record, std::move(line)));
-  }
-  if (!ends.empty()) return ends;
-  for (const HistoryRun& run : history.runs) {
-    for (const Sidecar& from : run.from) gone_on_from.insert(from.run);
-  }
-  for (const HistoryRun& run : history.runs) {
-    if (!run.fault.empty() || gone_on_from.contains(run.part.run)) continue;
-    auto lineage = lineage_of(files, history, run, shelf, recount);
-    if (!lineage.ok() && lineage.status().code() == Code::not_found) {
-      history.remarks.push_back(lineage.status().to_string());
-      continue;
-    }
-    if (!lineage.ok()) return lineage.status();
-    ends.push_back(std::move(lineage).value());
-  }
-  return ends;
+  for (const HistoryRecord& found : history.records) shelf.add(found.record);
+  ACCOUNT_RETURN_IF_ERROR(follow_records(shelf, history));
+  if (history.lineages.empty()) follow_runs(files, reader, shelf, history);
+  return history;
 }
 
 }  // namespace account::record

@@ -28,34 +28,23 @@ std::string identity_of(const ledger::Report& report) {
   return sign::to_hex(sign::sha256(all));
 }
 
-Status not_verified(const std::string& run, const ledger::Problem& problem) {
-  return {Code::unverified,
-          fmt::format("run '{}' does not verify: {}: {}", run, problem.place, problem.fault),
-          "'account verify' lists all that is wrong"};
-}
-
 class Collector {
  public:
-  Collector(FileSystem& files, const std::vector<std::string>& folders, ledger::Recount recount,
-            bool keep_steps)
-      : files_(files), folders_(folders), recount_(recount), keep_steps_(keep_steps) {}
+  Collector(FileSystem& files, RunReader& reader, const std::vector<std::string>& folders,
+            const std::optional<sign::PublicKey>& developer)
+      : files_(files), reader_(reader), folders_(folders), developer_(developer) {}
 
-  Status take(const std::string& path, const std::optional<ledger::Cut>& cut,
-              const std::optional<sign::PublicKey>& developer) {
-    ACCOUNT_ASSIGN_OR_RETURN(
-        ledger::Report report,
-        ledger::verify(files_, path, developer, recount_, {cut, {}, keep_steps_}));
-    if (!report.ok()) return not_verified(report.run, report.problems.front());
-    for (const Sidecar& from : resumed_from(report)) {
+  Status take(const std::string& path, const std::optional<ledger::Cut>& cut) {
+    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* report, reader_.read(path, cut, developer_));
+    for (const Sidecar& from : resumed_from(*report)) {
       // Two checkpoints of one run: the later one's part of it holds the earlier one's.
-      const auto known = sizes_.find({from.run, from.cut.node});
-      if (known != sizes_.end() && known->second >= from.cut.size) continue;
-      sizes_[{from.run, from.cut.node}] = from.cut.size;
-      ACCOUNT_ASSIGN_OR_RETURN(const std::string earlier, find(report.run, from.run));
-      ACCOUNT_RETURN_IF_ERROR(take(earlier, from.cut, std::nullopt));
+      uint64_t& known = sizes_[{from.run, from.cut.node}];
+      if (known >= from.cut.size) continue;
+      known = from.cut.size;
+      ACCOUNT_RETURN_IF_ERROR(take_earlier(report->run, from));
     }
-    for (std::string& id : parents_named(report)) parents_.insert(std::move(id));
-    keep(std::move(report), !cut, path);
+    for (std::string& id : parents_named(*report)) parents_.insert(std::move(id));
+    keep(*report, !cut, path);
     return Status();
   }
 
@@ -65,18 +54,20 @@ class Collector {
   }
 
  private:
-  Result<std::string> find(const std::string& run, const std::string& earlier) const {
-    for (const std::string& folder : folders_) {
-      const std::string path = join_path(folder, earlier);
-      if (files_.exists(path)) return path;
+  // Another run of the same name does not have the checkpoint's head.
+  Status take_earlier(const std::string& run, const Sidecar& from) {
+    Status taken(Code::not_found,
+                 fmt::format("run '{}' went on from run '{}', whose ledger is not in {}", run,
+                             from.run, fmt::join(folders_, ", ")),
+                 "give --runs with the folder that holds it: without it the sum is too small");
+    for (const std::string& path : places_of(files_, from.run, folders_)) {
+      taken = take(path, from.cut);
+      if (taken.ok()) break;
     }
-    return Status(Code::not_found,
-                  fmt::format("run '{}' went on from run '{}', whose ledger is not in {}", run,
-                              earlier, fmt::join(folders_, ", ")),
-                  "give --runs with the folder that holds it: without it the sum is too small");
+    return taken;
   }
 
-  void keep(ledger::Report report, bool whole, const std::string& path) {
+  void keep(const ledger::Report& report, bool whole, const std::string& path) {
     Part part = part_of(report, whole);
     const auto known =
         std::find_if(chain_.parts.begin(), chain_.parts.end(),
@@ -84,18 +75,18 @@ class Collector {
     if (whole && !report.incarnations.empty()) chain_.model = report.incarnations[0].line.model;
     if (known == chain_.parts.end()) {
       chain_.parts.push_back(std::move(part));
-      chain_.reports.push_back(std::move(report));
+      chain_.reports.push_back(report);
       chain_.folders.push_back(path);
     } else if (known->executed < part.executed) {
-      chain_.reports[static_cast<size_t>(known - chain_.parts.begin())] = std::move(report);
+      chain_.reports[static_cast<size_t>(known - chain_.parts.begin())] = report;
       *known = std::move(part);
     }
   }
 
   FileSystem& files_;
+  RunReader& reader_;
   const std::vector<std::string>& folders_;
-  ledger::Recount recount_;
-  bool keep_steps_;
+  const std::optional<sign::PublicKey>& developer_;
   std::map<std::pair<std::string, std::string>, uint64_t> sizes_;  // by run and node
   std::set<std::string> parents_;
   Chain chain_;
@@ -112,11 +103,9 @@ class Parents {
       put({"", "", teacher});
       return Status();
     }
-    ACCOUNT_ASSIGN_OR_RETURN(Found found, find_record(files_, word));
-    const std::string folder = join_path(found.folder, kParentsFolder);
-    put({found.record.id, found.record.record.model, teacher});
-    draft_.shelf.add(std::move(found.record));
-    return files_.exists(folder) ? draft_.shelf.add(files_, folder) : Status();
+    ACCOUNT_ASSIGN_OR_RETURN(const SignedRecord* found, draft_.shelf.take(files_, word));
+    put({found->id, found->record.model, teacher});
+    return Status();
   }
 
   // What a run's ledger names.
@@ -129,7 +118,7 @@ class Parents {
     put({"", "", false});
     draft_.remarks.push_back(fmt::format(
         "the run began from the model of record {}, which is not there: its operations are unknown",
-        id.substr(0, 16)));
+        short_id(id)));
   }
 
  private:
@@ -150,8 +139,8 @@ class Parents {
 // Whether all records that stand behind the parents are there, and say what is carried forward.
 Status check_lines(Draft& draft) {
   for (const Parent& parent : draft.record.parents) {
-    const SignedRecord* found = parent.record.empty() ? nullptr : draft.shelf.find(parent.record);
-    if (found == nullptr) continue;
+    if (parent.teacher || parent.record.empty()) continue;
+    const SignedRecord* found = draft.shelf.find(parent.record);
     ACCOUNT_ASSIGN_OR_RETURN(const Line line, check_line(*found, draft.shelf));
     draft.line_verified = draft.line_verified && line.verified();
   }
@@ -213,12 +202,45 @@ std::vector<std::string> parents_named(const ledger::Report& report) {
   return {found.begin(), found.end()};
 }
 
-Result<Chain> collect_chain(FileSystem& files, const std::string& path,
+Result<const ledger::Report*> RunReader::read(const std::string& path,
+                                              const std::optional<ledger::Cut>& cut,
+                                              const std::optional<sign::PublicKey>& developer) {
+  const std::pair<std::string, std::string> name = {path, cut ? cut->root : ""};
+  const auto known = reports_.find(name);
+  if (known != reports_.end()) return &known->second;
+  std::string level = "L0";
+  if (cut && developer) {
+    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* whole, read(path, std::nullopt, developer));
+    level = whole->level;
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(ledger::Report report, ledger::verify(files_, path, developer, recount_,
+                                                                 {cut, {}, keep_steps_}));
+  if (!report.ok()) {
+    const ledger::Problem& problem = report.problems.front();
+    return Status(
+        Code::unverified,
+        fmt::format("run '{}' does not verify: {}: {}", report.run, problem.place, problem.fault),
+        "'account verify' lists all that is wrong");
+  }
+  if (cut) report.level = level;
+  return &reports_.emplace(name, std::move(report)).first->second;
+}
+
+std::vector<std::string> places_of(FileSystem& files, const std::string& run,
+                                   const std::vector<std::string>& folders) {
+  std::vector<std::string> places;
+  for (const std::string& folder : folders) {
+    const std::string path = join_path(folder, run);
+    if (files.exists(path)) places.push_back(path);
+  }
+  return places;
+}
+
+Result<Chain> collect_chain(FileSystem& files, RunReader& reader, const std::string& path,
                             const std::vector<std::string>& folders,
-                            const std::optional<sign::PublicKey>& developer,
-                            ledger::Recount recount, bool keep_steps) {
-  Collector collector(files, folders, recount, keep_steps);
-  ACCOUNT_RETURN_IF_ERROR(collector.take(path, std::nullopt, developer));
+                            const std::optional<sign::PublicKey>& developer) {
+  Collector collector(files, reader, folders, developer);
+  ACCOUNT_RETURN_IF_ERROR(collector.take(path, std::nullopt));
   return std::move(collector).finish();
 }
 
@@ -227,9 +249,9 @@ Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount r
   if (!sources.run.empty()) {
     std::vector<std::string> folders = {folder_of(absolute_path(sources.run))};
     folders.insert(folders.end(), sources.folders.begin(), sources.folders.end());
-    ACCOUNT_ASSIGN_OR_RETURN(
-        draft.chain,
-        collect_chain(files, sources.run, folders, sources.developer, recount, sources.keep_steps));
+    RunReader reader(files, recount, sources.keep_steps);
+    ACCOUNT_ASSIGN_OR_RETURN(draft.chain,
+                             collect_chain(files, reader, sources.run, folders, sources.developer));
   }
   Record& record = draft.record;
   record.model = draft.chain.model;
@@ -239,8 +261,7 @@ Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount r
     ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Declaration> declared,
                              read_declarations(files, folder, record.parts[i].run));
     for (const Declaration& one : declared) record.claims.push_back(one.claim);
-    const std::string parents = join_path(folder, kParentsFolder);
-    if (files.exists(parents)) ACCOUNT_RETURN_IF_ERROR(draft.shelf.add(files, parents));
+    ACCOUNT_RETURN_IF_ERROR(draft.shelf.take_folder(files, join_path(folder, kParentsFolder)));
   }
   Parents parents(files, draft);
   for (const std::string& word : sources.parents) {

@@ -2,7 +2,10 @@
 // Must not know weights or keys.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "account/status.h"
@@ -22,6 +25,24 @@ Part part_of(const ledger::Report& report, bool whole);
 std::vector<Sidecar> resumed_from(const ledger::Report& report);
 std::vector<std::string> parents_named(const ledger::Report& report);
 
+// Verifies runs, each once and each part of one once.
+class RunReader {
+ public:
+  RunReader(FileSystem& files, ledger::Recount recount, bool keep_steps = false)
+      : files_(files), recount_(recount), keep_steps_(keep_steps) {}
+  // Whole, or up to a save. With a developer's key the whole run must be endorsed by it, and the
+  // level of a part is that of the run. unverified where the run does not verify. The report lives
+  // as long as this does.
+  Result<const ledger::Report*> read(const std::string& path, const std::optional<ledger::Cut>& cut,
+                                     const std::optional<sign::PublicKey>& developer);
+
+ private:
+  FileSystem& files_;
+  ledger::Recount recount_;
+  bool keep_steps_;
+  std::map<std::pair<std::string, std::string>, ledger::Report> reports_;  // by path and cut's root
+};
+
 struct Chain {
   std::string model;                    // as the run called it
   std::vector<Part> parts;              // the run itself last
@@ -32,11 +53,14 @@ struct Chain {
 
 // The run at `path`, and what it went on from, in `folders` (each holds runs as <folder>/<run id>).
 // not_found where a run of the chain is not there: its operations would be missing from the sum.
-// unverified where one does not verify. With a developer's key, the run itself must be endorsed.
-Result<Chain> collect_chain(FileSystem& files, const std::string& path,
+// unverified where one does not verify, or is not endorsed by the developer's key.
+Result<Chain> collect_chain(FileSystem& files, RunReader& reader, const std::string& path,
                             const std::vector<std::string>& folders,
-                            const std::optional<sign::PublicKey>& developer,
-                            ledger::Recount recount, bool keep_steps);
+                            const std::optional<sign::PublicKey>& developer);
+
+// Where the run lies in these folders, each of which may hold another one of that name.
+std::vector<std::string> places_of(FileSystem& files, const std::string& run,
+                                   const std::vector<std::string>& folders);
 
 // What a record is made from.
 struct Sources {

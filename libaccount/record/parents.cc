@@ -11,7 +11,6 @@ namespace account::record {
 namespace {
 
 constexpr std::string_view kFolderRecord = "model.compute.json";
-constexpr size_t kNameDigits = 16;
 
 bool is_folder(const std::string& path) {
   std::error_code ignored;
@@ -51,7 +50,7 @@ Status check_lines(const SignedRecord& record, const Shelf& shelf, std::set<std:
   std::vector<SignedRecord> parents;
   bool complete = true;
   for (const Parent& parent : record.record.parents) {
-    if (parent.record.empty()) continue;
+    if (parent.teacher || parent.record.empty()) continue;
     const SignedRecord* found = shelf.find(parent.record);
     if (found == nullptr) {
       complete = false;
@@ -67,7 +66,7 @@ Status check_lines(const SignedRecord& record, const Shelf& shelf, std::set<std:
   if (lineage_from(parents, record.record.parents) == record.record.lineage) return Status();
   return {Code::corrupt,
           fmt::format("record {} carries forward something else than its parents' records say",
-                      record.id.substr(0, kNameDigits)),
+                      short_id(record.id)),
           "ask its maker for a record that was made from these"};
 }
 
@@ -80,7 +79,7 @@ std::string record_path(const Weights& weights) {
 
 std::string parent_path(const std::string& folder, const SignedRecord& record) {
   return join_path(join_path(folder, kParentsFolder),
-                   record.id.substr(0, kNameDigits) + std::string(kRecordSuffix));
+                   std::string(short_id(record.id)) + std::string(kRecordSuffix));
 }
 
 Result<Found> find_record(FileSystem& files, const std::string& path) {
@@ -113,26 +112,27 @@ Result<Found> find_record(FileSystem& files, const std::string& path) {
   return Found{std::move(parsed).value(), place, folder, true, *weights};
 }
 
-Status Shelf::add(FileSystem& files, const std::string& path) {
-  if (!is_folder(path)) {
-    ACCOUNT_ASSIGN_OR_RETURN(Found found, find_record(files, path));
-    const std::string folder = join_path(found.folder, kParentsFolder);
-    add(std::move(found.record));
-    return files.exists(folder) ? add(files, folder) : Status();
-  }
-  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.list(path));
+Result<const SignedRecord*> Shelf::take(FileSystem& files, const std::string& path) {
+  ACCOUNT_ASSIGN_OR_RETURN(Found found, find_record(files, path));
+  ACCOUNT_RETURN_IF_ERROR(take_folder(files, join_path(found.folder, kParentsFolder)));
+  return add(std::move(found.record));
+}
+
+Status Shelf::take_folder(FileSystem& files, const std::string& folder) {
+  if (!files.exists(folder)) return Status();
+  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.list(folder));
   for (const std::string& name : names) {
-    const std::string inside = join_path(path, name);
-    if (name == kParentsFolder) ACCOUNT_RETURN_IF_ERROR(add(files, inside));
+    const std::string inside = join_path(folder, name);
+    if (name == kParentsFolder) ACCOUNT_RETURN_IF_ERROR(take_folder(files, inside));
     if (!name.ends_with(kRecordSuffix)) continue;
     if (auto record = read_record(files, inside); record.ok()) add(std::move(record).value());
   }
   return Status();
 }
 
-void Shelf::add(SignedRecord record) {
+const SignedRecord* Shelf::add(SignedRecord record) {
   std::string id = record.id;
-  records_.insert_or_assign(std::move(id), std::move(record));
+  return &records_.insert_or_assign(std::move(id), std::move(record)).first->second;
 }
 
 const SignedRecord* Shelf::find(const std::string& id) const {
@@ -158,7 +158,7 @@ Status check_subjects(const Record& record, const std::vector<Subject>& subjects
     if (has(record.subjects, subject)) continue;
     return {Code::unverified,
             fmt::format("{} has {} {}, which the record is not about", subject.name,
-                        subject.algorithm, subject.digest.substr(0, kNameDigits)),
+                        subject.algorithm, short_id(subject.digest)),
             next};
   }
   for (const Subject& subject : record.subjects) {

@@ -30,12 +30,15 @@ struct Found {
 };
 Result<Found> find_record(FileSystem& files, const std::string& path);
 
-// Records by id, from files and folders (their "parents" folders included). A file in a folder that
-// is no record is left out; a file that was named and is none is a failure.
+// Records by id. A file in a folder that is no record is left out; a file that was named and is
+// none is a failure. Moving a shelf leaves its records where they are.
 class Shelf {
  public:
-  Status add(FileSystem& files, const std::string& path);
-  void add(SignedRecord record);
+  // The record that a file or weights are or have (find_record), and those of its parents.
+  Result<const SignedRecord*> take(FileSystem& files, const std::string& path);
+  // All records in a folder and in its "parents" folder; nothing where there is no such folder.
+  Status take_folder(FileSystem& files, const std::string& folder);
+  const SignedRecord* add(SignedRecord record);
   const SignedRecord* find(const std::string& id) const;
   const std::map<std::string, SignedRecord>& all() const { return records_; }
 
@@ -43,8 +46,9 @@ class Shelf {
   std::map<std::string, SignedRecord> records_;
 };
 
-// What the shelf says of a record's line. corrupt where a parent that is there says something else
-// than the record carries forward. `missing` names the parents' records that are not there.
+// What the shelf says of a record's line, teachers left out, which give nothing to it. corrupt
+// where a parent that is there says something else than the record carries forward. `missing` names
+// the parents' records that are not there.
 struct Line {
   std::vector<const SignedRecord*> parents;  // direct and further ones that are there
   std::vector<std::string> missing;          // ids

@@ -9,10 +9,11 @@ namespace account::record {
 namespace {
 
 constexpr std::string_view kFormat = "account-sidecar/1";
-constexpr uint64_t kSidecarCapBytes = 16 * 1024;
 constexpr size_t kRootDigits = 64;
 
 }  // namespace
+
+bool is_save(std::string_view text) { return ledger::check_node(text).ok(); }  // of the same form
 
 std::string sidecar_path(std::string_view checkpoint) {
   while (checkpoint.size() > 1 && checkpoint.ends_with('/')) checkpoint.remove_suffix(1);
@@ -47,6 +48,7 @@ Result<Sidecar> sidecar_from_json(const Json& json) {
   sidecar.cut.step = static_cast<uint64_t>(step);
   ACCOUNT_ASSIGN_OR_RETURN(sidecar.cut.name, json.get_string("name"));
   ACCOUNT_ASSIGN_OR_RETURN(sidecar.save, json.get_string("save"));
+  if (!is_save(sidecar.save)) return Status(Code::corrupt, "its save is not 8 hex digits");
   return sidecar;
 }
 

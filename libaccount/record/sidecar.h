@@ -14,12 +14,16 @@
 namespace account::record {
 
 inline constexpr std::string_view kSidecarSuffix = ".account.json";
+inline constexpr uint64_t kSidecarCapBytes = 16 * 1024;
 
 struct Sidecar {
   std::string run;
   ledger::Cut cut;
   std::string save;  // 8 hex that the saving process chose, so that it knows its own again
 };
+
+// 8 lower-case hex digits, which may be a part of a file's name.
+bool is_save(std::string_view text);
 
 // "<checkpoint>.account.json"; trailing slashes of a folder's path are dropped.
 std::string sidecar_path(std::string_view checkpoint);

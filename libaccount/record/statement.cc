@@ -456,11 +456,7 @@ std::string write_record(const Record& record, const sign::SecretKey& key) {
 
 Result<SignedRecord> parse_record(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
-                           sign::parse_envelope(bytes, kRecordCapBytes));
-  if (envelope.payload_type != kPayloadType || envelope.signatures.size() != 1 ||
-      sign::write_envelope(envelope) != bytes) {
-    return corrupt("it is no in-toto envelope with one signature, spelled as records are");
-  }
+                           sign::parse_lone_envelope(bytes, kRecordCapBytes));
   // Read before its signature is checked, since it names the key; nothing is used unless it holds.
   ACCOUNT_ASSIGN_OR_RETURN(Record record, parse_statement(envelope.payload));
   ACCOUNT_ASSIGN_OR_RETURN(const sign::PublicKey key,

@@ -31,12 +31,8 @@ Result<Origins> read_origins(const std::string& resume, const std::vector<std::s
   }
   record::Shelf shelf;
   for (const std::string& path : parents) {
-    ACCOUNT_ASSIGN_OR_RETURN(record::Found found, record::find_record(files, path));
-    origins.notes.push_back(parent_note(found.record));
-    // A record in the metadata of weights is found there; its parents' lie beside it.
-    const std::string folder = join_path(found.folder, record::kParentsFolder);
-    shelf.add(std::move(found.record));
-    if (files.exists(folder)) ACCOUNT_RETURN_IF_ERROR(shelf.add(files, folder));
+    ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord* parent, shelf.take(files, path));
+    origins.notes.push_back(parent_note(*parent));
   }
   for (const auto& [id, kept] : shelf.all()) {
     origins.records.push_back({record::parent_path("", kept), kept.bytes});

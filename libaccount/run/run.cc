@@ -188,31 +188,33 @@ Totals Run::totals() const {
 
 Status Run::saved(const std::string& path) {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
-  const std::string target = absolute_path(path);
   FileSystem& files = FileSystem::real();
+  const std::string target = absolute_path(path);
   if (!files.exists(target)) {
     return {Code::not_found, "there is no checkpoint at " + path, "call saved() once it is whole"};
   }
   const uint64_t step = tally::read_process().steps_closed - state_->before.steps_closed;
   const std::string save = to_hex(random_bytes(4));
-  const std::string said = Json::object({{"path", target}, {"step", step}, {"save", save}}).dump();
-  const auto before = record::read_sidecar(files, target);
-  if (said.size() > tally::kMaxEventBytes || !tally::post_event(tally::EventKind::saved, said)) {
-    return {Code::unavailable, "the save could not be told to the keeper",
-            "the ledger has a gap; name the run by hand where training goes on from it"};
+  const std::string said =
+      Json::object({{"name", base_name(target)}, {"step", step}, {"save", save}}).dump();
+  if (!tally::post_event(tally::EventKind::saved, said)) {
+    return {Code::unavailable, "the save of " + path + " could not be told to the keeper",
+            "try again; without a sidecar no run can go on from it"};
   }
+  const std::string answer = keeper::answer_path(state_->page->path(), save);
   const Clock& clock = Clock::real();
   const int64_t began = clock.monotonic_ns();
-  while (clock.monotonic_ns() - began < kFinishPatience) {
-    const auto now = record::read_sidecar(files, target);
-    // Another rank's word for the same checkpoint will do, if it is a new one.
-    const bool same = now.ok() && now->run == state_->settings.place.run && now->cut.step == step &&
-                      (!before.ok() || before->save != now->save);
-    if (now.ok() && (now->save == save || same)) return Status();
+  while (!files.exists(answer)) {
+    if (clock.monotonic_ns() - began > kFinishPatience) {
+      return {Code::unavailable, "the keeper has not sealed the save of " + path + " within 2 s",
+              "call saved() again; without a sidecar no run can go on from it"};
+    }
     std::this_thread::sleep_for(kPollPause);
   }
-  return {Code::unavailable, "the keeper has written no sidecar for " + path + " within 2 s",
-          "it does so with its next seal; until then no run can go on from it"};
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string sidecar, files.read(answer, record::kSidecarCapBytes));
+  (void)files.remove(answer).ok();
+  constexpr int kMode = 0644;
+  return files.write_atomically(record::sidecar_path(target), sidecar, kMode);
 }
 
 Status Run::finish() {

@@ -81,6 +81,12 @@ void add_signature(Envelope& envelope, const SecretKey& key) {
   envelope.signatures.push_back({key.public_key().id(), key.sign(message)});
 }
 
+Result<Envelope> parse_lone_envelope(std::string_view bytes, uint64_t cap_bytes) {
+  ACCOUNT_ASSIGN_OR_RETURN(Envelope envelope, parse_envelope(bytes, cap_bytes));
+  if (envelope.signatures.size() == 1 && write_envelope(envelope) == bytes) return envelope;
+  return Status(Code::corrupt, "it is no envelope with one signature, spelled as this one is");
+}
+
 Result<std::vector<PublicKey>> verify_envelope(const Envelope& envelope,
                                                std::string_view payload_type,
                                                const std::vector<PublicKey>& keys, int threshold) {

@@ -127,6 +127,9 @@ struct Envelope {
 // Exactly payload, payloadType, signatures[sig, optional keyid]; canonical base64; at least one and
 // at most 16 signatures. corrupt otherwise.
 Result<Envelope> parse_envelope(std::string_view bytes, uint64_t cap_bytes);
+// The same of one with exactly one signature, spelled as write_envelope spells it: no byte of such
+// a file is without meaning.
+Result<Envelope> parse_lone_envelope(std::string_view bytes, uint64_t cap_bytes);
 std::string write_envelope(const Envelope& envelope);  // one line, ends with '\n'
 void add_signature(Envelope& envelope, const SecretKey& key);
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import JOBS, script
+from harness import JOBS, script, two_ranks
 
 LINEAR = 2 * 8 * 16 * 16  # one product of the model
 STEP = 2 * LINEAR
@@ -214,6 +214,11 @@ def test_what_was_declared_outside_counts_on_a_line_of_its_own(
     assert claim["low"] == str(2 * 10**6 * 7 * 10**9)
     assert int(proof["operations"]) == 2 * 10**6 * 7 * 10**9 + (10 + 3 + 8) * STEP
     (path,) = (tmp_path / "account/abandoned/declarations").iterdir()
+    twin = path.with_name("0123456789abcdef.json")
+    shutil.copy(path, twin)
+    assert "not named by its payload" in line.account("prove", "account/abandoned", "--below",
+                                                      "3e25", code=2).stderr
+    twin.unlink()
     path.write_text(path.read_text().replace("signatures", "signaturez"))
     assert str(path.name) in line.account("prove", "account/abandoned", "--below", "3e25",
                                           code=2).stderr
@@ -260,3 +265,60 @@ def test_a_run_that_goes_on_from_a_forged_sidecar_has_no_record(
     said = line.account("record", "account/thief", "--weights", "out", "--parent", "unknown",
                         code=2)
     assert "names line" in said.stderr
+
+
+def test_a_sum_has_the_level_of_the_least_of_its_runs(story: Line, tmp_path: pathlib.Path) -> None:
+    line = Line(tmp_path)
+    shutil.copytree(story.folder / "account", tmp_path / "account")
+    shutil.copy(story.folder / "ada.pub", tmp_path)
+    key = story.folder / "ada.key"
+    proof = ("prove", "account/job-3", "--below", "3e25", "--key", "ada.pub")
+    for run in ("job-3", "sweep-1"):
+        line.account("sign", f"account/{run}", "--key", key)
+        assert "not endorsed by key" in line.account(*proof, code=2).stderr
+    line.account("sign", "account/job-1", "--key", key)
+    told = line.json(*proof)
+    assert (told["level"], told["trusted"], told["operations"]) == ("L1", True, str(FINE_TUNE))
+    assert line.json(*proof[:-2])["level"] == "L0"
+
+
+def test_two_runs_of_one_name_are_told_apart_by_the_checkpoint(
+        story: Line, tmp_path: pathlib.Path) -> None:
+    line = Line(tmp_path)
+    shutil.copytree(story.folder / "account/job-1", tmp_path / "theirs/job-1")
+    shutil.copytree(story.folder / "account/sweep-0", tmp_path / "ours/sweep-0")
+    # Another run that is called job-1 as well, beside ours.
+    shutil.copytree(story.folder / "account/abandoned", tmp_path / "ours/job-1")
+    told = line.json("prove", "ours/sweep-0", "--runs", "theirs", "--below", "3e25")
+    assert told["operations"] == str((10 + 3) * STEP)
+
+
+def test_all_ranks_may_tell_of_one_checkpoint(tmp_path: pathlib.Path) -> None:
+    line = Line(tmp_path)
+    (tmp_path / "ckpt").mkdir()
+    said = subprocess.run([script("account"), "run", "--run", "both", "--",
+                           *two_ranks(JOBS / "save_by_all.py", "ckpt")],
+                          cwd=tmp_path, env=line.env, capture_output=True, text=True, timeout=300,
+                          check=True)
+    assert said.stdout.split() == ["saved", "saved"], said.stdout + said.stderr
+    sidecar = json.loads((tmp_path / "ckpt.account.json").read_text())
+    assert (sidecar["run"], sidecar["name"], sidecar["step"]) == ("both", "ckpt", 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"ckpt", "ckpt.account.json", "account"}
+
+
+def test_a_sidecar_that_cannot_be_written_is_said_and_training_goes_on(
+        tmp_path: pathlib.Path) -> None:
+    line = Line(tmp_path)
+    (tmp_path / "ckpt").mkdir()
+    (tmp_path / "ckpt.account.json").mkdir()  # in its way
+    said = subprocess.run([sys.executable, JOBS / "save_by_all.py", "ckpt"], cwd=tmp_path,
+                          env={**line.env, "ACCOUNT_RUN": "alone"}, capture_output=True, text=True,
+                          timeout=120, check=True)
+    assert "not saved" in said.stdout
+    assert "ckpt.account.json" in said.stderr
+    line.account("verify", "account/alone")
+
+
+def test_what_only_a_record_can_answer_is_refused_of_a_run(story: Line) -> None:
+    said = story.account("verify", "account/job-1", "--weights", "tuned", code=1)
+    assert "leave them out" in said.stderr

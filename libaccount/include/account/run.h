@@ -75,7 +75,7 @@ class ACCOUNT_API Run {
 
   // To be called once a checkpoint (a file or a folder) is whole: seals what led to it, and waits
   // at most 2 s for its sidecar, `<path>.account.json`, by which a later run goes on from it. Not
-  // ok where there is no such checkpoint or no sidecar yet; training may go on in any case. May be
+  // ok where there is no such checkpoint or no sidecar; training may go on in any case. May be
   // called by one rank or by all; thread-safe.
   Status saved(const std::string& path);
 

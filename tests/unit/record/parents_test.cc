@@ -28,6 +28,17 @@ TEST(RecordLineTest, MissingParentsAreNamed) {
   EXPECT_EQ(all->parents.size(), 2U);
 }
 
+TEST(RecordLineTest, AMissingTeacherTakesNothingAway) {
+  const SignedRecord base = signed_record(record_of(Kind::pretraining, {part("p", 400)}, "p"));
+  Record tuned = derived(record_of(Kind::distillation, {part("a", 10)}), {base});
+  tuned.parents.push_back({std::string(64, 'e'), "teacher", true});
+  Shelf shelf;
+  shelf.add(base);
+  const auto line = check_line(signed_record(tuned), shelf);
+  ASSERT_THAT(line, IsOk());
+  EXPECT_TRUE(line->verified());
+}
+
 TEST(RecordLineTest, RefusesALineThatItsParentsContradict) {
   const SignedRecord base = signed_record(record_of(Kind::pretraining, {part("p", 400)}, "p"));
   Record tuned = derived(record_of(Kind::fine_tune, {part("a", 10)}), {base});
