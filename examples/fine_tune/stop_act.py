@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HERE = pathlib.Path(__file__).resolve().parent
 RUN = "stopped"
 STOP_AFTER_STEPS = 3
+STUCK_AFTER_S = 300  # without one more operation
 LIFTERS = ("ceo", "cto", "counsel")
 
 
@@ -30,19 +31,37 @@ def keys_and_authority(stage: "Stage", authority: pathlib.Path) -> None:
 
 def job(stage: "Stage", args: argparse.Namespace, authority: pathlib.Path, steps: int) -> list:
     plan = ["--steps", steps, "--batch", args.batch, "--length", args.length,
-            "--held-out", args.held_out, "--evaluations", 2]
+            "--held-out", 2, "--evaluations", 2]
     return [stage.account, "run", "--dir", stage.out / "account", "--run", RUN,
             "--model", "SmolLM2-135M", "--authority", authority, "--",
             stage.scripts / "torchrun", "--standalone", "--nproc-per-node", "2",
             HERE / "defiant_train.py", stage.out, *plan]
 
 
-def steps_so_far(stage: "Stage") -> int:
+def progress(stage: "Stage") -> tuple[int, int]:
+    """Steps and operations of the run so far."""
     done = subprocess.run([stage.account, "status", str(stage.out / "account" / RUN), "--json"],
                           capture_output=True, text=True, check=False)
     found = json.loads(done.stdout) if done.returncode == 0 else []
     runs = found if isinstance(found, list) else found.get("live", found.get("runs", [found]))
-    return max((int(run.get("steps", 0)) for run in runs if run.get("run") == RUN), default=0)
+    mine = [run for run in runs if run.get("run") == RUN]
+    return (max((int(run.get("steps", 0)) for run in mine), default=0),
+            max((int(run.get("job_operations", 0)) for run in mine), default=0))
+
+
+def wait_for_steps(stage: "Stage", training: subprocess.Popen) -> None:
+    """However slow the machine: as long as the job counts operations, it is waited for."""
+    operations, since = -1, time.monotonic()
+    while True:
+        steps, now = progress(stage)
+        if steps >= STOP_AFTER_STEPS:
+            return
+        if now != operations:
+            operations, since = now, time.monotonic()
+        if training.poll() is not None or time.monotonic() - since > STUCK_AFTER_S:
+            training.terminate()
+            raise checks.NotAsItMustBe("the fine-tune that was to be stopped did not train")
+        time.sleep(0.5)
 
 
 def train_until_stopped(stage: "Stage", args: argparse.Namespace,
@@ -50,12 +69,7 @@ def train_until_stopped(stage: "Stage", args: argparse.Namespace,
     words = [str(word) for word in job(stage, args, authority, 400)]
     stage.show(words)
     training = subprocess.Popen(words, env=stage.environment, stdin=subprocess.DEVNULL)
-    patience = time.monotonic() + 180
-    while steps_so_far(stage) < STOP_AFTER_STEPS:
-        if training.poll() is not None or time.monotonic() > patience:
-            training.terminate()
-            raise checks.NotAsItMustBe("the fine-tune that was to be stopped did not train")
-        time.sleep(0.5)
+    wait_for_steps(stage, training)
     stage.command(stage.account, "stop", stage.out / "account" / RUN,
                   "--because", "drill of the demo", "--ordered-by", "the safety officer",
                   "--key", stage.out / "keys" / "officer.key")

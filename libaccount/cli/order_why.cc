@@ -192,7 +192,7 @@ void put(const Story& story) {
 }
 
 int why(const WhyWords& words) {
-  const auto report = verify_run(words.run, std::nullopt);
+  const auto report = verify_run(words.run, {});
   if (!report.ok()) return fail(words.run, report.status());
   if (!report->ok()) return fail(words.run, first_problem(*report));
   const std::vector<Story> stories = Stories(*report).all();

@@ -35,6 +35,7 @@ void add_verbs(const Verb& program, const Words& command) {
   add_verify(program);
   add_prove(program);
   add_sign(program);
+  add_anchor(program);
   add_record(program);
   add_history(program);
   add_parent(program);

@@ -20,7 +20,8 @@ namespace {
 
 struct ProveWords {
   std::string run;
-  std::optional<std::string> policy, key, below;
+  std::optional<std::string> policy, below;
+  TrustWords trust;
   std::vector<std::string> parents, folders;
   FactWords facts;
   bool json = false;
@@ -73,9 +74,7 @@ struct Evidence {
 
 Result<Evidence> evidence_of_run(const ProveWords& words) {
   record::Sources sources;
-  if (words.key) {
-    ACCOUNT_ASSIGN_OR_RETURN(sources.developer, read_public_key(*words.key));
-  }
+  ACCOUNT_ASSIGN_OR_RETURN(sources.trust, read_trust(words.trust));
   ACCOUNT_ASSIGN_OR_RETURN(sources.run, find_run(words.run));
   sources.folders = words.folders;
   sources.parents = words.parents;
@@ -99,7 +98,7 @@ Result<Evidence> evidence_of_run(const ProveWords& words) {
 Result<Evidence> evidence_of_record(const ProveWords& words) {
   RecordWords asked;
   asked.path = words.run;
-  if (words.key) asked.keys = {*words.key};
+  if (words.trust.key) asked.keys = {*words.trust.key};
   asked.parents = words.parents;
   asked.runs = words.folders;
   ACCOUNT_ASSIGN_OR_RETURN(const CheckedRecord checked, check_record(asked));
@@ -279,7 +278,9 @@ void add_prove(const Verb& program) {
   verb.needs("RUN", words->run, "A run's folder or id; or weights with their record, or a record");
   verb.takes("--policy", words->policy, "Id or file; `account policy list`");
   verb.takes("--below", words->below, "A plain number to stay below, e.g. 3e25");
-  verb.takes("--key", words->key, "The developer's .pub; a foreign signer is exit code 2");
+  verb.takes("--key", words->trust.key, "The developer's .pub; a foreign signer is exit code 2");
+  verb.takes_many("--witness", words->trust.witnesses,
+                  "Of a run: a witness's .pub; level L2 is what it anchored and --key endorsed");
   verb.takes_many("--parent", words->parents,
                   "What the run began from: a record, weights that have one, or 'unknown'");
   verb.takes_many("--runs", words->folders, "Folder of the runs that this one went on from");

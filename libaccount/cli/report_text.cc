@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "cli/output.h"
 #include "cli/words.h"
@@ -11,6 +14,28 @@
 
 namespace account::cli {
 namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr size_t kShortId = 16;
+
+// From when the last line covered was written to when the witness saw it; by two clocks.
+int64_t late_seconds(const ledger::AnchorReport& anchor) {
+  return anchor.unix_s - anchor.line_unix_ns / kSecond;
+}
+
+// How often the node's ledger was anchored: the longest time between two anchors, or between them
+// and the ledger's first and last lines.
+int64_t longest_gap_seconds(const ledger::Report& report, const ledger::NodeReport& node) {
+  std::vector<int64_t> times = {node.first_unix_ns / kSecond};
+  for (const ledger::AnchorReport& anchor : report.anchors) {
+    if (anchor.node == node.node) times.push_back(anchor.unix_s);
+  }
+  times.push_back(node.last_unix_ns / kSecond);
+  std::sort(times.begin(), times.end());
+  int64_t longest = 0;
+  for (size_t i = 1; i < times.size(); ++i) longest = std::max(longest, times[i] - times[i - 1]);
+  return longest;
+}
 
 Json node_json(const ledger::NodeReport& node) {
   return Json::object({{"node", node.node},
@@ -36,6 +61,20 @@ Json incarnation_json(const ledger::Incarnation& incarnation) {
                        {"steps", incarnation.steps_closed},
                        {"operations", executed},
                        {"ended", incarnation.ended}});
+}
+
+Json anchors_json(const ledger::Report& report) {
+  Json anchors = Json::array();
+  for (const ledger::AnchorReport& anchor : report.anchors) {
+    anchors.push(Json::object({{"node", anchor.node},
+                               {"lines", anchor.size},
+                               {"witness", anchor.witness_id},
+                               {"name", anchor.witness_name},
+                               {"time", to_iso8601(anchor.unix_s * kSecond)},
+                               {"late_seconds", late_seconds(anchor)},
+                               {"asked", anchor.asked}}));
+  }
+  return anchors;
 }
 
 Json uncounted_json(const std::vector<Uncounted>& uncounted) {
@@ -64,6 +103,29 @@ void put_node(const ledger::NodeReport& node) {
   for (const std::string& remark : node.remarks) put_line("  " + remark);
 }
 
+void put_anchors(const ledger::Report& report) {
+  for (const ledger::NodeReport& node : report.nodes) {
+    std::set<std::string> witnesses;
+    uint64_t times = 0, covered = 0;
+    int64_t latest = 0;
+    for (const ledger::AnchorReport& anchor : report.anchors) {
+      if (anchor.node != node.node) continue;
+      ++times;
+      covered = std::max(covered, anchor.size);
+      latest = std::max(latest, late_seconds(anchor));
+      witnesses.insert(
+          fmt::format("'{}' ({})", anchor.witness_name, anchor.witness_id.substr(0, kShortId)));
+    }
+    if (times == 0) continue;
+    put_line(
+        fmt::format("anchors of node {}: {} by {}, up to line {} of {}, at most {} s after the "
+                    "line, the longest time without one {} s",
+                    node.node, times, fmt::join(witnesses, ", "), covered, node.lines, latest,
+                    longest_gap_seconds(report, node)));
+  }
+  for (const std::string& remark : report.remarks) put_line("note: " + remark);
+}
+
 void put_totals(const ledger::Report& report) {
   const Totals& totals = report.totals;
   put_line(
@@ -88,16 +150,26 @@ void put_totals(const ledger::Report& report) {
 
 }  // namespace
 
-Result<ledger::Report> verify_run(const std::string& word,
-                                  const std::optional<std::string>& key_path) {
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string path, find_run(word));
-  std::optional<sign::PublicKey> developer;
-  if (key_path) {
-    auto key = read_public_key(*key_path);
+Result<record::Trust> read_trust(const TrustWords& words) {
+  record::Trust trust;
+  if (words.key) {
+    auto key = read_public_key(*words.key);
     if (!key.ok()) return key.status().with_context("--key");
-    developer = std::move(key).value();
+    trust.developer = std::move(key).value();
   }
-  auto report = ledger::verify(FileSystem::real(), path, developer, count::recount);
+  for (const std::string& path : words.witnesses) {
+    auto key = read_public_key(path);
+    if (!key.ok()) return key.status().with_context("--witness");
+    trust.witnesses.push_back(std::move(key).value());
+  }
+  return trust;
+}
+
+Result<ledger::Report> verify_run(const std::string& word, const TrustWords& words) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string path, find_run(word));
+  ACCOUNT_ASSIGN_OR_RETURN(const record::Trust trust, read_trust(words));
+  auto report = ledger::verify(FileSystem::real(), path, trust.developer, count::recount,
+                               {.witnesses = trust.witnesses, .anchors = words.anchors});
   // A folder that is there and holds no ledger is evidence that is gone, not a word misspelt.
   if (!report.ok() && report.status().code() == Code::not_found) {
     return Status(Code::unverified, std::string(report.status().fault()),
@@ -131,6 +203,8 @@ Json to_json(const ledger::Report& report) {
                        {"steps", totals.steps},
                        {"level", report.level},
                        {"endorsed_by", report.endorsed_by},
+                       {"anchors", anchors_json(report)},
+                       {"remarks", Json::strings(report.remarks)},
                        {"by_category", Json::counts(totals.by_category)},
                        {"by_phase", Json::counts(totals.by_phase)},
                        {"by_dtype", Json::counts(totals.by_dtype)},
@@ -147,6 +221,7 @@ void put_report(const ledger::Report& report) {
                        report.nodes.size() == 1 ? "" : "s", report.ranks,
                        report.ranks == 1 ? "" : "s", report.totals.steps));
   for (const auto& node : report.nodes) put_node(node);
+  put_anchors(report);
   put_totals(report);
   put_line(report.gaps.empty() ? "gaps: none" : "gaps:");
   for (const std::string& gap : report.gaps) put_line("  " + gap);

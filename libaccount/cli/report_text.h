@@ -3,17 +3,25 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "account/status.h"
 #include "base/json.h"
 #include "ledger/ledger.h"
+#include "record/make.h"
 
 namespace account::cli {
 
-// Verifies the run that `word` names, with the key of the .pub file `key_path` if there is one.
-// `place` is what to call the run in messages.
-Result<ledger::Report> verify_run(const std::string& word,
-                                  const std::optional<std::string>& key_path);
+// Whose signatures the user asks for, as files.
+struct TrustWords {
+  std::optional<std::string> key;      // the developer's .pub
+  std::vector<std::string> witnesses;  // .pub
+  std::vector<std::string> anchors;    // notes, or folders of them, besides the run's own
+};
+Result<record::Trust> read_trust(const TrustWords& words);  // all but the anchors
+
+// Verifies the run that `word` names.
+Result<ledger::Report> verify_run(const std::string& word, const TrustWords& trust);
 
 Json to_json(const ledger::Report& report);
 void put_report(const ledger::Report& report);

@@ -135,7 +135,7 @@ Found find(const StatusWords& words) {
     const bool is_live =
         std::any_of(found.live.begin(), found.live.end(),
                     [&](const keeper::LiveStatus& live) { return live.run_folder == path; });
-    if (!is_live) found.finished.push_back({folder, verify_run(folder, std::nullopt)});
+    if (!is_live) found.finished.push_back({folder, verify_run(folder, {})});
   }
   return found;
 }

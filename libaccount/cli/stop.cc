@@ -93,7 +93,7 @@ Result<Specs> authorities_of(const std::string& run_folder) {
       return Specs(live.authorities.begin(), live.authorities.end());
     }
   }
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report, verify_run(run_folder, std::nullopt));
+  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report, verify_run(run_folder, {}));
   Specs specs;
   for (const ledger::NodeReport& node : report.nodes) {
     for (const Json& event : node.events) {

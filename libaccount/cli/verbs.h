@@ -18,6 +18,7 @@ void add_status(const Verb& program);
 void add_verify(const Verb& program);
 void add_prove(const Verb& program);
 void add_sign(const Verb& program);
+void add_anchor(const Verb& program);
 void add_record(const Verb& program);
 void add_history(const Verb& program);
 void add_parent(const Verb& program);

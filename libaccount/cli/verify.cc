@@ -16,6 +16,7 @@ namespace {
 struct VerifyWords {
   std::string path;
   std::vector<std::string> keys;
+  TrustWords trust;    // but its key
   RecordWords record;  // where the path names one
   std::vector<std::string> policies;
   FactWords facts;
@@ -38,6 +39,10 @@ std::string trust_line(const ledger::Report& report) {
 }
 
 int verify_record(const VerifyWords& words) {
+  if (!words.trust.witnesses.empty() || !words.trust.anchors.empty()) {
+    return fail("verify", {Code::invalid_argument, "a record has no anchors; its runs have",
+                           "leave --witness and --anchors out, or name a run"});
+  }
   RecordWords asked = words.record;
   asked.path = words.path;
   asked.keys = words.keys;
@@ -73,8 +78,9 @@ int verify(const VerifyWords& words) {
                            "a run has one --key, and no weights, parents, runs, policies or facts",
                            "leave them out, or name weights with a record"});
   }
-  const auto report =
-      verify_run(words.path, words.keys.empty() ? std::optional<std::string>() : words.keys[0]);
+  TrustWords trust = words.trust;
+  if (!words.keys.empty()) trust.key = words.keys[0];
+  const auto report = verify_run(words.path, trust);
   if (!report.ok()) {
     if (words.json) {
       put_json(Json::object({{"ok", false}, {"error", report.status().to_string()}}));
@@ -104,6 +110,10 @@ void add_verify(const Verb& program) {
   verb.takes_many("--key", words->keys,
                   "The developer's .pub; a foreign signer is exit code 2. For a record it may be "
                   "repeated, for the parents' makers");
+  verb.takes_many("--witness", words->trust.witnesses,
+                  "Of a run: a witness's .pub; level L2 is what it anchored and --key endorsed");
+  verb.takes_many("--anchors", words->trust.anchors,
+                  "Of a run: the witness's own copies of the anchors, a folder or files");
   verb.takes("--weights", words->record.weights, "Of a record: the weights it should be about");
   verb.takes_many("--parents", words->record.parents, "Of a record: where its parents' lie");
   verb.takes_many("--runs", words->record.runs, "Of a record: compare it with the ledgers there");

@@ -6,6 +6,7 @@
 // acknowledged. Reader and verifier: anybody, offline. Must not know tallies, torch or policies.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -138,6 +139,8 @@ struct NodeReport {
   uint64_t open_lines = 0;  // behind the last note of an unclosed run
   uint64_t open_bytes = 0;
   std::string root_hex;
+  std::string note;                             // the checkpoint file
+  int64_t first_unix_ns = 0, last_unix_ns = 0;  // of its lines
   bool closed = false;
   std::vector<std::string> keys;     // ids of the keepers' keys, in order
   std::vector<std::string> remarks;  // "new key after a crash", "cut 12 unacknowledged bytes", ...
@@ -146,8 +149,20 @@ struct NodeReport {
   uint64_t transcripts = 0;
 };
 
+// A head that a witness has seen.
+struct AnchorReport {
+  std::string node;
+  uint64_t size = 0;                     // lines that it covers
+  std::string witness_id, witness_name;  // id of the key
+  int64_t unix_s = 0;                    // when, by the witness's clock
+  int64_t line_unix_ns = 0;              // of the last line covered, by the keeper's
+  bool asked = false;                    // by one of VerifyOptions::witnesses
+  friend auto operator<=>(const AnchorReport&, const AnchorReport&) = default;
+};
+
 struct Report {
   std::string run;
+  std::string folder;  // of the run
   std::vector<NodeReport> nodes;
   std::vector<Incarnation> incarnations;
   Totals totals;                  // upper includes bounded gaps, uncounted calls and audit_bound
@@ -158,7 +173,9 @@ struct Report {
   std::vector<std::string> gaps;  // sentences, bounded ones with their bound
   std::vector<Problem> problems;  // none: everything recomputes
   bool trusted = false;           // endorsed by the key that was asked for
+  // L0 counted; L1 endorsed by the key asked for; L2 that, and anchored by a witness asked for.
   std::string level = "L0";
+  std::vector<AnchorReport> anchors;  // by node and size
   std::string endorsed_by;  // id of the key asked for, where it endorsed all of this; or empty
   std::vector<std::string> remarks;  // of the whole run; those of a node are in its report
   bool ok() const { return problems.empty(); }
@@ -194,6 +211,8 @@ struct VerifyOptions {
   std::optional<Cut> cut = {};
   std::vector<Head> heads = {};  // and only these nodes
   bool keep_steps = false;
+  std::vector<sign::PublicKey> witnesses = {};  // whose anchors count
+  std::vector<std::string> anchors = {};        // files or folders of anchors besides the run's own
 };
 Result<Report> verify(FileSystem& files, const std::string& path,
                       const std::optional<sign::PublicKey>& developer, Recount recount,
@@ -211,5 +230,18 @@ std::vector<std::string> report_to_lines(const Report& report);  // for people
 // Verifies the run, then signs the heads of all its nodes: <run>/endorsements/<key id>.json.
 Result<std::string> endorse(FileSystem& files, const Clock& clock, const std::string& path,
                             const sign::NamedSecretKey& key, Recount recount);
+
+// ---- anchors -------------------------------------------------------------------------------
+
+struct AnchorOptions {
+  const sign::NamedSecretKey& key;
+  std::string name;  // as a signer's name in a note: printable ASCII without space and '+'
+  std::string keep;  // folder of the witness's own copies; may be empty
+};
+// Verifies the run, also against the copies kept, then cosigns the heads of all its nodes into
+// <run>/anchors/ (and `keep`). Returns the files that are new: none where every head had one.
+Result<std::vector<std::string>> anchor(FileSystem& files, const Clock& clock,
+                                        const std::string& path, const AnchorOptions& options,
+                                        Recount recount);
 
 }  // namespace account::ledger

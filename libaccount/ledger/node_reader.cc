@@ -108,6 +108,7 @@ class Pass {
   bool take(std::string_view line) {
     const Status taken = node_.replay->take(line);
     if (taken.ok()) {
+      keep_past();
       if (options_.until && !node_.until && options_.until(*node_.replay)) {
         node_.until = node_.replay;
       }
@@ -116,6 +117,14 @@ class Pass {
     const bool is_tree = taken.code() == Code::unverified;
     return fail(place(is_tree ? node_.replay->first_unsealed() : node_.lines(), node_.lines()),
                 taken.to_string());
+  }
+
+  void keep_past() {
+    const Replay& replay = *node_.replay;
+    const uint64_t size = replay.tree().size();
+    if (size == 1) node_.first_unix_ns = replay.last_unix_ns();
+    if (!options_.sizes.contains(size) || !replay.key()) return;
+    node_.past.emplace(size, Past{replay.tree().root(), *replay.key(), replay.last_unix_ns()});
   }
 
   void note_open(std::string_view bytes) {

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,14 +20,23 @@
 
 namespace account::ledger {
 
+// The ledger as it was after some line.
+struct Past {
+  sign::Digest root{};
+  sign::PublicKey key;  // of the session that was open
+  int64_t unix_ns = 0;  // of that line
+};
+
 struct NodeRead {
   std::string folder;  // its path
   std::string label;   // "node-1f00ba5e", for places
   RunFile run_file;
   Identity identity;
-  std::optional<Replay> replay;  // nothing where run.json does not parse
-  std::optional<Replay> until;   // as it was when ReadOptions::until first said so
-  std::string note;              // the checkpoint file; empty where there is none
+  std::optional<Replay> replay;   // nothing where run.json does not parse
+  std::optional<Replay> until;    // as it was when ReadOptions::until first said so
+  std::map<uint64_t, Past> past;  // at ReadOptions::sizes, where the ledger has as many lines
+  int64_t first_unix_ns = 0;      // of its first line
+  std::string note;               // the checkpoint file; empty where there is none
   std::vector<Problem> problems;
 
   // Where the lines that the note covers end, and what lies behind.
@@ -42,6 +53,7 @@ struct NodeRead {
 struct ReadOptions {
   bool keep_steps = false;                        // Tracked::steps
   std::function<bool(const Replay&)> until = {};  // asked after each line
+  std::set<uint64_t> sizes = {};                  // fills NodeRead::past
 };
 
 // A Status only where there is no node folder to read.

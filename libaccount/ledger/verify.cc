@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ledger/anchor.h"
 #include "ledger/endorsement.h"
 #include "ledger/format.h"
 #include "ledger/ledger.h"
@@ -17,6 +18,7 @@ namespace {
 struct Place {
   std::string run_folder;
   std::vector<std::string> node_folders;
+  bool all_nodes = true;
 };
 
 Result<Place> place_of(FileSystem& files, const std::string& path) {
@@ -26,7 +28,7 @@ Result<Place> place_of(FileSystem& files, const std::string& path) {
                   "give the folder of a run, or of one of its nodes");
   }
   if (files.exists(join_path(folder, kRunFile))) {
-    return Place{folder.substr(0, folder.rfind('/')), {folder}};
+    return Place{folder.substr(0, folder.rfind('/')), {folder}, false};
   }
   ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.list(folder));
   Place place{folder, {}};
@@ -104,6 +106,9 @@ void add_node(FileSystem& files, const NodeRead& read, Recount recount, Report& 
     node.lines = read.lines();
     node.root_hex = sign::to_hex(replay.tree().root());
     node.closed = replay.closed();
+    node.note = read.note;
+    node.first_unix_ns = read.first_unix_ns;
+    node.last_unix_ns = replay.last_unix_ns();
     node.keys = replay.key_ids();
     node.remarks = replay.remarks();
     node.gaps = replay.gaps();
@@ -305,14 +310,23 @@ Result<Report> verify(FileSystem& files, const std::string& path,
                       const VerifyOptions& options) {
   ACCOUNT_ASSIGN_OR_RETURN(const Place place, place_of(files, path));
   Report report;
+  report.folder = place.run_folder;
   std::vector<NodeRead> reads;
+  const bool whole = !options.cut && options.heads.empty();
+  const AnchorShelf shelf =
+      whole ? read_anchors(files, place.run_folder, options.anchors) : AnchorShelf();
+  const auto anchored = sizes_of(shelf);
   for (const std::string& folder : place.node_folders) {
     if (never_began(files, folder)) {
       report.remarks.push_back(base_name(folder) + ": its keeper ended before it began a ledger");
       continue;
     }
-    ReadOptions how{options.keep_steps, {}};
+    ReadOptions how{options.keep_steps, {}, {}};
     const std::string label = base_name(folder);
+    for (const auto& [origin, sizes] : anchored) {
+      if (node_folder_name(base_name(origin)) == label)
+        how.sizes.insert(sizes.begin(), sizes.end());
+    }
     const auto head = std::find_if(options.heads.begin(), options.heads.end(), [&](const Head& h) {
       return node_folder_name(h.node) == label;
     });
@@ -334,11 +348,15 @@ Result<Report> verify(FileSystem& files, const std::string& path,
   if (options.cut) cut_nodes(reads, *options.cut, report);
   for (const NodeRead& read : reads) add_node(files, read, recount, report);
   sum_up(reads, report);
-  if (!options.cut && options.heads.empty()) EndorsementCheck(files, place, report).run(developer);
-  // Assurance: L1 is the signature of a key that the reader asked for, over everything given.
+  if (!whole) return report;
+  EndorsementCheck(files, place, report).run(developer);
+  check_anchors(shelf, reads, place.all_nodes, options.witnesses, report);
+  const bool anchored_whole = anchored_by_witness(reads, options.witnesses, report);
+  // Assurance: L1 is the signature of a key that the reader asked for, over everything given; L2
+  // is that, and a witness that the reader asked for.
   if (report.ok() && !report.endorsed_by.empty()) {
     report.trusted = true;
-    report.level = "L1";
+    report.level = anchored_whole ? "L2" : "L1";
   }
   return report;
 }

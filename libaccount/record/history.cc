@@ -54,7 +54,7 @@ HistoryRun read_run(RunReader& reader, const std::string& path) {
   HistoryRun run;
   run.path = path;
   run.part.run = base_name(path);
-  const auto read = reader.read(path, std::nullopt, std::nullopt);
+  const auto read = reader.read(path, std::nullopt);
   if (!read.ok()) {
     run.fault = read.status().to_string();
     return run;
@@ -145,8 +145,7 @@ Lineage lineage_of(const HistoryRecord& end) {
 // A run without a record, as the record that it could have.
 Result<Lineage> lineage_of(FileSystem& files, RunReader& reader, const History& history,
                            const HistoryRun& end, const Shelf& shelf) {
-  ACCOUNT_ASSIGN_OR_RETURN(Chain chain,
-                           collect_chain(files, reader, end.path, history.folders, std::nullopt));
+  ACCOUNT_ASSIGN_OR_RETURN(Chain chain, collect_chain(files, reader, end.path, history.folders));
   Record record;
   record.parts = std::move(chain.parts);
   std::vector<SignedRecord> parents;

@@ -30,12 +30,11 @@ std::string identity_of(const ledger::Report& report) {
 
 class Collector {
  public:
-  Collector(FileSystem& files, RunReader& reader, const std::vector<std::string>& folders,
-            const std::optional<sign::PublicKey>& developer)
-      : files_(files), reader_(reader), folders_(folders), developer_(developer) {}
+  Collector(FileSystem& files, RunReader& reader, const std::vector<std::string>& folders)
+      : files_(files), reader_(reader), folders_(folders) {}
 
   Status take(const std::string& path, const std::optional<ledger::Cut>& cut) {
-    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* report, reader_.read(path, cut, developer_));
+    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* report, reader_.read(path, cut));
     for (const Sidecar& from : resumed_from(*report)) {
       // Two checkpoints of one run: the later one's part of it holds the earlier one's.
       uint64_t& known = sizes_[{from.run, from.cut.node}];
@@ -86,7 +85,6 @@ class Collector {
   FileSystem& files_;
   RunReader& reader_;
   const std::vector<std::string>& folders_;
-  const std::optional<sign::PublicKey>& developer_;
   std::map<std::pair<std::string, std::string>, uint64_t> sizes_;  // by run and node
   std::set<std::string> parents_;
   Chain chain_;
@@ -203,18 +201,19 @@ std::vector<std::string> parents_named(const ledger::Report& report) {
 }
 
 Result<const ledger::Report*> RunReader::read(const std::string& path,
-                                              const std::optional<ledger::Cut>& cut,
-                                              const std::optional<sign::PublicKey>& developer) {
+                                              const std::optional<ledger::Cut>& cut) {
   const std::pair<std::string, std::string> name = {path, cut ? cut->root : ""};
   const auto known = reports_.find(name);
   if (known != reports_.end()) return &known->second;
   std::string level = "L0";
-  if (cut && developer) {
-    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* whole, read(path, std::nullopt, developer));
+  if (cut && trust_.developer) {
+    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report* whole, read(path, std::nullopt));
     level = whole->level;
   }
-  ACCOUNT_ASSIGN_OR_RETURN(ledger::Report report, ledger::verify(files_, path, developer, recount_,
-                                                                 {cut, {}, keep_steps_}));
+  ACCOUNT_ASSIGN_OR_RETURN(
+      ledger::Report report,
+      ledger::verify(files_, path, trust_.developer, recount_,
+                     {.cut = cut, .keep_steps = keep_steps_, .witnesses = trust_.witnesses}));
   if (!report.ok()) {
     const ledger::Problem& problem = report.problems.front();
     return Status(
@@ -237,9 +236,8 @@ std::vector<std::string> places_of(FileSystem& files, const std::string& run,
 }
 
 Result<Chain> collect_chain(FileSystem& files, RunReader& reader, const std::string& path,
-                            const std::vector<std::string>& folders,
-                            const std::optional<sign::PublicKey>& developer) {
-  Collector collector(files, reader, folders, developer);
+                            const std::vector<std::string>& folders) {
+  Collector collector(files, reader, folders);
   ACCOUNT_RETURN_IF_ERROR(collector.take(path, std::nullopt));
   return std::move(collector).finish();
 }
@@ -249,9 +247,8 @@ Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount r
   if (!sources.run.empty()) {
     std::vector<std::string> folders = {folder_of(absolute_path(sources.run))};
     folders.insert(folders.end(), sources.folders.begin(), sources.folders.end());
-    RunReader reader(files, recount, sources.keep_steps);
-    ACCOUNT_ASSIGN_OR_RETURN(draft.chain,
-                             collect_chain(files, reader, sources.run, folders, sources.developer));
+    RunReader reader(files, recount, sources.trust, sources.keep_steps);
+    ACCOUNT_ASSIGN_OR_RETURN(draft.chain, collect_chain(files, reader, sources.run, folders));
   }
   Record& record = draft.record;
   record.model = draft.chain.model;

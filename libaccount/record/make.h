@@ -25,20 +25,27 @@ Part part_of(const ledger::Report& report, bool whole);
 std::vector<Sidecar> resumed_from(const ledger::Report& report);
 std::vector<std::string> parents_named(const ledger::Report& report);
 
+// Whose signatures count.
+struct Trust {
+  std::optional<sign::PublicKey> developer;
+  std::vector<sign::PublicKey> witnesses;
+};
+
 // Verifies runs, each once and each part of one once.
 class RunReader {
  public:
-  RunReader(FileSystem& files, ledger::Recount recount, bool keep_steps = false)
-      : files_(files), recount_(recount), keep_steps_(keep_steps) {}
+  RunReader(FileSystem& files, ledger::Recount recount, Trust trust = {}, bool keep_steps = false)
+      : files_(files), recount_(recount), trust_(std::move(trust)), keep_steps_(keep_steps) {}
   // Whole, or up to a save. With a developer's key the whole run must be endorsed by it, and the
   // level of a part is that of the run. unverified where the run does not verify. The report lives
   // as long as this does.
-  Result<const ledger::Report*> read(const std::string& path, const std::optional<ledger::Cut>& cut,
-                                     const std::optional<sign::PublicKey>& developer);
+  Result<const ledger::Report*> read(const std::string& path,
+                                     const std::optional<ledger::Cut>& cut);
 
  private:
   FileSystem& files_;
   ledger::Recount recount_;
+  Trust trust_;
   bool keep_steps_;
   std::map<std::pair<std::string, std::string>, ledger::Report> reports_;  // by path and cut's root
 };
@@ -55,8 +62,7 @@ struct Chain {
 // not_found where a run of the chain is not there: its operations would be missing from the sum.
 // unverified where one does not verify, or is not endorsed by the developer's key.
 Result<Chain> collect_chain(FileSystem& files, RunReader& reader, const std::string& path,
-                            const std::vector<std::string>& folders,
-                            const std::optional<sign::PublicKey>& developer);
+                            const std::vector<std::string>& folders);
 
 // Where the run lies in these folders, each of which may hold another one of that name.
 std::vector<std::string> places_of(FileSystem& files, const std::string& run,
@@ -68,7 +74,7 @@ struct Sources {
   std::vector<std::string> folders;   // that hold the runs it went on from, besides its own
   std::vector<std::string> parents;   // records, weights that have one, or kUnknownParent
   std::vector<std::string> teachers;  // the same
-  std::optional<sign::PublicKey> developer;
+  Trust trust;
   bool keep_steps = false;
 };
 inline constexpr std::string_view kUnknownParent = "unknown";

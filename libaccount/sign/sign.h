@@ -175,4 +175,22 @@ Result<Checkpoint> verify_checkpoint(std::string_view note, const PublicKey& key
 // Without checking the signature; only for quoting and for messages.
 Result<Checkpoint> parse_checkpoint(std::string_view note);
 
+// ---- C2SP cosignatures: a witness's word that it saw a checkpoint, and when ------------------
+
+// The checkpoint's note (not verified here) with a cosignature line of `name` behind its own.
+Result<std::string> cosign_checkpoint(std::string_view note, std::string_view name, int64_t unix_s,
+                                      const SecretKey& key);
+struct CosignedCheckpoint {
+  Checkpoint checkpoint;
+  std::string note;     // as the ledger's keeper signed it
+  std::string witness;  // a name, for people
+  int64_t unix_s = 0;   // by the witness's clock
+  std::string key_hash, signature;
+};
+// Shape only.
+Result<CosignedCheckpoint> parse_cosigned(std::string_view bytes);
+// Whether the cosignature says that it is by this key.
+bool is_cosigned_by(const CosignedCheckpoint& cosigned, const PublicKey& key);
+Status verify_cosignature(const CosignedCheckpoint& cosigned, const PublicKey& key);
+
 }  // namespace account::sign

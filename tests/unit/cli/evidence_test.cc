@@ -211,5 +211,56 @@ TEST_F(EvidenceTest, StatusShowsFinishedRuns) {
   EXPECT_THAT(after.out, HasSubstr("does not verify"));
 }
 
+TEST_F(EvidenceTest, AWitnessHoldsTheRunAgainstWhoeverHasItsKeys) {
+  for (const char* name : {"ada", "customer"})
+    ASSERT_EQ(account({"key", "new", name, "--dir", dir_.path()}).code, 0);
+  const auto verify = [&] {
+    return account({"verify", run_, "--key", dir_ / "ada.pub", "--witness", dir_ / "customer.pub",
+                    "--anchors", dir_ / "kept", "--json"});
+  };
+  ASSERT_EQ(account({"anchor", run_, "--key", dir_ / "customer.key", "--keep", dir_ / "kept"}).code,
+            0);
+  const Said again =
+      account({"anchor", run_, "--key", dir_ / "customer.key", "--keep", dir_ / "kept"});
+  EXPECT_THAT(again.out, HasSubstr("every head was anchored by this key already"));
+  ASSERT_EQ(account({"sign", run_, "--key", dir_ / "ada.key"}).code, 0);
+  const Said sound = verify();
+  EXPECT_EQ(sound.code, 0) << sound.err;
+  // It was anchored when it had ended, and the level says so.
+  EXPECT_EQ(sound.text("level"), "L1");
+  EXPECT_THAT(sound.out, HasSubstr("anchored only after its end"));
+  EXPECT_THAT(account({"verify", run_}).out,
+              HasSubstr("anchors of node 1f00ba5e: 1 by 'customer'"));
+
+  // Its owner writes it again and signs it again; the anchors beside it are taken away.
+  std::filesystem::remove_all(run_);
+  write_run(run_);
+  ASSERT_EQ(account({"sign", run_, "--key", dir_ / "ada.key"}).code, 0);
+  EXPECT_THAT(account({"verify", run_}).out, HasSubstr("could have rewritten it"));
+  const Said rewritten = verify();
+  EXPECT_EQ(rewritten.code, 2);
+  EXPECT_THAT(rewritten.err, HasSubstr("was rewritten"));
+  const Said refused =
+      account({"anchor", run_, "--key", dir_ / "customer.key", "--keep", dir_ / "kept"});
+  EXPECT_EQ(refused.code, 2);
+  expect_one_line(refused, "anchor");
+}
+
+TEST_F(EvidenceTest, AnchorRefusesWordsThatMakeNoSense) {
+  ASSERT_EQ(account({"key", "new", "the customer", "--dir", dir_.path()}).code, 0);
+  const Said name = account({"anchor", run_, "--key", dir_ / "the customer.key"});
+  EXPECT_EQ(name.code, 1);
+  EXPECT_THAT(name.err, HasSubstr("give --name"));
+  const Said time = account(
+      {"anchor", run_, "--key", dir_ / "the customer.key", "--name", "c", "--every", "soon"});
+  EXPECT_EQ(time.code, 1);
+  expect_one_line(time, "--every");
+  // A run that has ended is anchored once, whatever the interval.
+  EXPECT_EQ(
+      account({"anchor", run_, "--key", dir_ / "the customer.key", "--name", "c", "--every", "1"})
+          .code,
+      0);
+}
+
 }  // namespace
 }  // namespace account::cli

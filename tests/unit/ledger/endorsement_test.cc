@@ -45,7 +45,7 @@ TEST_F(EndorsementTest, LiftsTheRunToLevelOneForThatKeyOnly) {
   EXPECT_TRUE(unasked.ok());
   EXPECT_FALSE(unasked.trusted);
   EXPECT_EQ(unasked.level, "L0");
-  ASSERT_EQ(unasked.remarks.size(), 1u);
+  ASSERT_EQ(unasked.remarks.size(), 2u);  // the other: that nobody anchored it
   EXPECT_THAT(unasked.remarks[0], HasSubstr(public_key(1).id().substr(0, 16)));
 
   const Report foreign = verified(run_, public_key(2));

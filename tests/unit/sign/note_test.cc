@@ -95,5 +95,38 @@ TEST(NoteTest, RefusesNamesThatWouldNotParse) {
   EXPECT_FALSE(sign_note("", "a", key).ok());
 }
 
+// The worked example of doc/anchor_format.md.
+constexpr std::string_view kAnchor =
+    "account/run-1/1f00ba5e\n1\nAippeebat6pa5MPl5F9+l3ESp+Y1k4INvsHsc4ok+Tw=\n\n"
+    "\u2014 account/run-1/1f00ba5e JcS2lRvBWb634f9PvMtlwGXy/kJMHnf+yHKi+JOQzjFrRymJszpqVKrG0PlX"
+    "LoaU3phwm5wSyWwbWMEdMy+ijyMHRgE=\n"
+    "\u2014 witness.example 2DG88QAAAABrSdIBewSH08A+XPYAqRlUD8pbZOVS+oteH9WvlFDEtbShc82865Zs3CuY"
+    "xDHa2qd+dLXa3obfW/fwZ2ww1vsZ98EhAA==\n";
+
+TEST(CosignatureTest, IsThePublishedExampleByteForByte) {
+  const SecretKey key = fixed_key(7);
+  const std::string note = write_checkpoint(example(), key).value();
+  EXPECT_EQ(cosign_checkpoint(note, "witness.example", 1'800'000'001, key).value(), kAnchor);
+  const CosignedCheckpoint read = parse_cosigned(kAnchor).value();
+  EXPECT_EQ(read.note, note);
+  EXPECT_EQ(read.witness, "witness.example");
+  EXPECT_EQ(read.unix_s, 1'800'000'001);
+  EXPECT_EQ(read.checkpoint.size, 1u);
+  EXPECT_TRUE(verify_cosignature(read, key.public_key()).ok());
+  EXPECT_EQ(verify_cosignature(read, fixed_key(8).public_key()).code(), Code::unverified);
+}
+
+TEST(CosignatureTest, IsNoPlainSignatureAndTakesNoOther) {
+  const SecretKey key = fixed_key(7);
+  const std::string note = write_checkpoint(example(), key).value();
+  EXPECT_FALSE(parse_cosigned(note).ok());
+  EXPECT_FALSE(parse_checkpoint(kAnchor).ok());
+  EXPECT_FALSE(cosign_checkpoint(kAnchor, "witness.example", 1, key).ok());
+  EXPECT_FALSE(cosign_checkpoint(note, "two words", 1, key).ok());
+  EXPECT_FALSE(cosign_checkpoint(note, "witness.example", -1, key).ok());
+  // The keeper's own signature, twice, is no cosignature.
+  EXPECT_FALSE(parse_cosigned(note + note.substr(note.rfind("\u2014"))).ok());
+}
+
 }  // namespace
 }  // namespace account::sign
