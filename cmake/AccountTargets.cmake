@@ -32,3 +32,19 @@ function(account_test name)
   target_link_libraries(${name} PRIVATE ${arg_FOLDERS} ${arg_LINK} GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
+
+# account_embed(<file.cc> FILES <file>... HEADER <folder/file.h> NAMESPACE <namespace>
+#               FUNCTION <name> [WHOLE_NAMES])
+# Generates ${CMAKE_CURRENT_BINARY_DIR}/<file.cc>, which holds the files' bytes (cmake/embed.cmake).
+function(account_embed output)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE_NAMES" "HEADER;NAMESPACE;FUNCTION" "FILES")
+  list(JOIN arg_FILES "," in_one_word)
+  set(script ${PROJECT_SOURCE_DIR}/cmake/embed.cmake)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${CMAKE_CURRENT_BINARY_DIR}/${output}
+            "-DFILES=${in_one_word}" -DHEADER=${arg_HEADER} -DNAMESPACE=${arg_NAMESPACE}
+            -DFUNCTION=${arg_FUNCTION} -DWHOLE_NAMES=${arg_WHOLE_NAMES} -P ${script}
+    DEPENDS ${arg_FILES} ${script}
+    COMMENT "Embedding ${output}"
+    VERBATIM)
+endfunction()

@@ -36,6 +36,9 @@ void add_verbs(const Verb& program, const Words& command) {
   add_prove(program);
   add_sign(program);
   add_anchor(program);
+  add_archive(program);
+  add_ceiling(program);
+  add_estimate(program);
   add_record(program);
   add_history(program);
   add_parent(program);

@@ -129,6 +129,7 @@ struct Incarnation {
   std::vector<CountRow> rows;  // of its last line
   std::string ended;           // empty: still open
   std::vector<StepRun> steps;  // where VerifyOptions::keep_steps
+  int64_t first_unix_ns = 0, last_unix_ns = 0;  // of the first and last lines about it
 };
 
 struct NodeReport {

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import ledger
+import verify
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "vectors" / "ledger" / "run-1"
 
 
 def test_finds_the_figures_that_the_format_page_states() -> None:
-    assert ledger.totals(GOLDEN) == {
+    assert verify.totals(GOLDEN) == {
         "calls": 26, "executed": 1300, "model": 1170, "lower": 1235, "bound": 7}
 
 
@@ -26,5 +26,5 @@ def test_refuses_a_change_of_any_byte(tmp_path: pathlib.Path, name: str) -> None
     good = path.read_bytes()
     for at in range(len(good)):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
-        with pytest.raises((ledger.Refused, KeyError, ValueError, TypeError)):
-            ledger.totals(run)
+        with pytest.raises((verify.Refused, KeyError, ValueError, TypeError)):
+            verify.totals(run)

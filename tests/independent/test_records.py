@@ -14,8 +14,7 @@ from harness import script
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import ed25519  # noqa: E402
-import records  # noqa: E402
+import verify  # noqa: E402
 
 SEED_PUBLIC = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"
 
@@ -53,14 +52,14 @@ def test_ed25519_agrees_with_the_published_vectors() -> None:
     for group in vectors["testGroups"]:
         public = bytes.fromhex(group["publicKey"]["pk"])
         for test in group["tests"]:
-            good = ed25519.verifies(public, bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"]))
+            good = verify.verifies(public, bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"]))
             assert good == (test["result"] == "valid"), test["tcId"]
             checked += 1
     assert checked > 100
 
 
 def test_the_second_reader_agrees(made: pathlib.Path) -> None:
-    record = records.verify(made / "merged", public_key(made))
+    record = verify.verify_weights(made / "merged", public_key(made))
     assert record.sums()["base"] == {"low": str(3 * 10**24), "high": str(3 * 10**24)}
     told = json.loads(subprocess.run(
         [script("account"), "verify", "merged", "--json"], cwd=made, check=True, timeout=60,
@@ -70,12 +69,9 @@ def test_the_second_reader_agrees(made: pathlib.Path) -> None:
 
 def test_the_second_reader_needs_nothing_but_python(
         made: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    for name in ("records.py", "ed25519.py"):
-        shutil.copy(HERE / name, tmp_path)
+    shutil.copy(HERE / "verify.py", tmp_path)
     shutil.copytree(made / "merged", tmp_path / "merged")
-    said = subprocess.run([sys.executable, "-I", "-S", "-c",
-                           "import sys; sys.path.insert(0, '.'); sys.argv[1:] = ['merged']; "
-                           "import records; sys.exit(records.main())"],
+    said = subprocess.run([sys.executable, "-I", "-S", "verify.py", "merged"],
                           cwd=tmp_path, check=True, timeout=60, capture_output=True, text=True)
     assert json.loads(said.stdout)["sums"]["complete"] is True
 
@@ -86,12 +82,12 @@ def test_the_second_reader_refuses_changes(made: pathlib.Path, tmp_path: pathlib
     good = path.read_bytes()
     for at in range(0, len(good), 7):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
-        with pytest.raises((records.Refused, KeyError, ValueError, TypeError)):
-            records.verify(tmp_path / "merged")
+        with pytest.raises((verify.Refused, KeyError, ValueError, TypeError)):
+            verify.verify_weights(tmp_path / "merged")
     path.write_bytes(good)
     (tmp_path / "merged" / "extra.pt").write_bytes(b"other")
-    with pytest.raises(records.Refused, match="other weights"):
-        records.verify(tmp_path / "merged")
+    with pytest.raises(verify.Refused, match="other weights"):
+        verify.verify_weights(tmp_path / "merged")
 
 
 def test_securesystemslib_verifies_the_envelope(made: pathlib.Path) -> None:
@@ -117,7 +113,7 @@ def test_in_toto_reads_the_statement(made: pathlib.Path) -> None:
     parsed = statement_pb2.Statement()
     json_format.Parse(base64.b64decode(written["payload"]), parsed)
     Statement.copy_from_pb(parsed).validate()
-    assert parsed.predicate_type == records.PREDICATE
+    assert parsed.predicate_type == verify.PREDICATE
 
 
 def test_model_signing_signs_the_folder_last(made: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -141,8 +137,8 @@ def test_model_signing_signs_the_folder_last(made: pathlib.Path, tmp_path: pathl
     signature = folder / "model.sig"
     assert model_signing("sign", "--private_key", tmp_path / "key.pem", "--signature",
                          signature) == 0
-    verify = ("--public_key", tmp_path / "key.pub", "--signature", signature)
-    assert model_signing("verify", *verify) == 0
-    records.verify(folder, public_key(made))  # and the record holds as before
+    checked = ("--public_key", tmp_path / "key.pub", "--signature", signature)
+    assert model_signing("verify", *checked) == 0
+    verify.verify_weights(folder, public_key(made))  # and the record holds as before
     (folder / "model.compute.json").unlink()
-    assert model_signing("verify", *verify) != 0
+    assert model_signing("verify", *checked) != 0

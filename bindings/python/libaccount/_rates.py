@@ -54,7 +54,7 @@ def rates(totals: Any, seconds: float, *, device: str | None = None) -> Rates:
         if peak is None:
             why = f"no peak of {known['device']} is known for {dtype}"
             return Rates(seconds, per_second, name, why_unknown=why)
-        busy += executed / peak
+        busy += executed / float(peak)
     hfu = busy / seconds
     mfu = hfu * totals.model / totals.executed if totals.executed else 0.0
     return Rates(seconds, per_second, name, hfu, mfu)

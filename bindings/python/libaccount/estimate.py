@@ -1,8 +1,8 @@
 """``python -m libaccount.estimate``: what a planned training will take, before it runs.
 
-The same as ``account estimate`` with this Python; ``--help`` lists the options. What needs PyTorch is
-done here: one step of the model is counted on fake tensors, which allocates no weights. The plan, its
-time, its cost and what the law says to it are worked out by the ``account`` command.
+The same as ``account estimate`` with this Python; ``--help`` lists the options. What needs PyTorch
+is done here: one step of the model is counted on fake tensors, which allocates no weights. The plan,
+its time, its cost and what the law says to it are worked out by the ``account`` command.
 """
 
 from __future__ import annotations
@@ -48,10 +48,9 @@ def _count_step(words: list[str]) -> int:
     try:
         figures = _figures(args)
     except Error as fault:
-        print(f"account: estimate: {fault}", file=sys.stderr)
-        return 1
+        figures = {"error": str(fault)}
     print(json.dumps(figures))
-    return 0
+    return 1 if "error" in figures else 0
 
 
 def _figures(args: argparse.Namespace) -> dict[str, Any]:
@@ -107,7 +106,8 @@ def _step_of_config(args: argparse.Namespace, known: dict[str, Any]) -> Callable
         net = AutoModelForCausalLM.from_config(config, dtype=_dtype(args.dtype))
         net.train()
         if args.recompute:
-            net.gradient_checkpointing_enable({"use_reentrant": False})
+            enable = getattr(net, "activation_checkpointing_enable", None)  # transformers 5
+            (enable or net.gradient_checkpointing_enable)({"use_reentrant": False})
         known["name"] = type(net).__name__
         known["parameters"] = str(sum(p.numel() for p in net.parameters()))
         ids = torch.ones(args.batch, length, dtype=torch.long)
@@ -119,12 +119,19 @@ def _step_of_config(args: argparse.Namespace, known: dict[str, Any]) -> Callable
 def _config(path: Path) -> Any:
     try:
         from transformers import AutoConfig
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
     except ImportError as missing:
         raise Error(
             f"a Transformers config needs the package transformers ({missing}); "
             "pip install transformers, or give a function as MODULE:FUNCTION",
             "unavailable") from missing
     file = path / "config.json" if path.is_dir() else path
+    if not file.exists():
+        raise Error(
+            f"{path} is neither a Transformers config that is there nor MODULE:FUNCTION; "
+            "give a folder with a config.json, or train.py:step", "invalid_argument")
     try:
         words = json.loads(file.read_text(encoding="utf-8"))
         config = AutoConfig.for_model(**words)
@@ -155,9 +162,8 @@ def _step_of_function(word: str) -> Callable[[], Any]:
     """``train.py:step`` or ``package.module:step``: makes model and inputs, and does one step."""
     place, colon, name = word.rpartition(":")
     if not colon or not place or not name:
-        raise Error(
-            f"{word} is neither a Transformers config that is there nor MODULE:FUNCTION; "
-            "give a folder with a config.json, or train.py:step", "invalid_argument")
+        raise Error(f"{word} is no MODULE:FUNCTION; give such as train.py:step",
+                    "invalid_argument")
     try:
         module = _module(place)
     except Exception as fault:

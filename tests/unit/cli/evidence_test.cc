@@ -262,5 +262,51 @@ TEST_F(EvidenceTest, AnchorRefusesWordsThatMakeNoSense) {
       0);
 }
 
+TEST_F(EvidenceTest, TheBillBoundsWhatWasComputedCountedOrNot) {
+  const auto write = [&](const char* name, const std::string& text) {
+    EXPECT_THAT(FileSystem::real().write_atomically(dir_ / name, text, 0644), testing::IsOk());
+    return dir_ / name;
+  };
+  const std::string sacct =
+      write("sacct.csv", "JobID|ElapsedRaw|AllocTRES\n7|3600|gres/gpu:h100=8\n");
+  const Said bill = account({"ceiling", "--usage", sacct, "--json"});
+  ASSERT_EQ(bill.code, 0) << bill.err;
+  EXPECT_EQ(bill.text("at_most"), "56992320000000000000");  // 8 x 3600 x 1978.9e12
+  EXPECT_EQ(bill.text("level"), "");
+
+  ASSERT_EQ(account({"key", "new", "ada", "--dir", dir_.path()}).code, 0);
+  ASSERT_EQ(account({"sign", run_, "--key", dir_ / "ada.key"}).code, 0);
+  const Said both = account({"ceiling", run_, "--usage", sacct, "--key", dir_ / "ada.pub",
+                             "--covers", "acme, 2026", "--policy", "us-ca-sb1047-enrolled",
+                             "--json"});
+  ASSERT_EQ(both.code, 0) << both.err;
+  EXPECT_EQ(both.text("counted"), "1000");
+  EXPECT_EQ(both.text("level"), "L3");
+  EXPECT_EQ(both.text("covers"), "acme, 2026");
+  EXPECT_EQ(account({"ceiling", run_, "--usage", sacct, "--json"}).text("level"), "L0");
+  // Enough time to reach it means that it may have been reached.
+  const Said unknown = account({"ceiling", "--hours", "6000000", "--device", "H100 SXM", "--cost",
+                                "20000000", "--policy", "us-ca-sb1047-enrolled"});
+  EXPECT_EQ(unknown.code, 5) << unknown.out;
+
+  // The runs counted more than that time can hold: it is not all of theirs.
+  write("abacus.json", R"({"devices":[{"match":"abacus","device":"abacus","peaks":{"int8":"1"}}]})");
+  setenv("ACCOUNT_DEVICES", (dir_ / "abacus.json").c_str(), 1);
+  const Said contrary = account({"ceiling", run_, "--hours", "0.1", "--device", "abacus"});
+  unsetenv("ACCOUNT_DEVICES");
+  EXPECT_EQ(contrary.code, 2);
+  expect_one_line(contrary, "ceiling");
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"ceiling"},
+                                             {"ceiling", "--hours", "5"},
+                                             {"ceiling", "--hours", "x", "--device", "A100"},
+                                             {"ceiling", "--hours", "5", "--usage", sacct},
+                                             {"ceiling", "--usage", dir_ / "nowhere"}}) {
+    const Said refused = account(words);
+    EXPECT_EQ(refused.code, 1) << words.back();
+    expect_one_line(refused, words.back());
+  }
+}
+
 }  // namespace
 }  // namespace account::cli
