@@ -1,5 +1,7 @@
 // `account archive`: all that a stranger needs to check a run in ten years, in one folder.
 // libaccount/doc/archive_format.md.
+#include "cli/archive.h"
+
 #include <fmt/format.h>
 
 #include <map>
@@ -26,13 +28,6 @@ constexpr std::string_view kFormat = "account-archive/1";
 constexpr uint64_t kCopyCapBytes = uint64_t{256} << 20;  // the largest file of a run has 64 MiB
 constexpr int kFolderMode = 0755, kFileMode = 0644;
 
-struct ArchiveWords {
-  std::vector<std::string> runs, records, keys, policies, further;
-  std::string out;
-  std::optional<std::string> retain_until;
-  bool json = false;
-};
-
 constexpr std::string_view kReadMe =
     "An archive of training runs, their counted operations, and what is needed to check them.\n\n"
     "    python3 verify.py .\n\n"
@@ -44,7 +39,8 @@ constexpr std::string_view kReadMe =
     "  records/       compute records\n"
     "  policies/      the thresholds, as data; tables/ the devices' peak rates\n"
     "  keys/          public keys, and keys.json: which keys signed which ledger\n"
-    "  formats/       a page for each format: enough to write another verifier\n";
+    "  formats/       a page for each format: enough to write another verifier\n"
+    "  proof.json     where there is one: a signed verdict, which verify.py recomputes\n";
 
 // Files on their way into the archive, in the order of their names.
 class Archive {
@@ -168,6 +164,9 @@ Status fill(const ArchiveWords& words, const std::string& retain_until, Archive&
     ACCOUNT_RETURN_IF_ERROR(
         archive.put((page ? "formats/" : "") + std::string(file.id), file.bytes));
   }
+  for (const auto& [name, bytes] : words.more) {
+    ACCOUNT_RETURN_IF_ERROR(archive.put(name, bytes));
+  }
   ACCOUNT_RETURN_IF_ERROR(archive.put("README.txt", kReadMe));
   return archive.close(retain_until);
 }
@@ -189,37 +188,42 @@ Result<std::string> retain_until(const ArchiveWords& words) {
   return year + day;
 }
 
-int make_archive(const ArchiveWords& words) {
-  if (words.runs.empty() && words.records.empty()) {
-    return fail("archive", {Code::invalid_argument, "there is nothing to keep",
-                            "give runs, or --record with weights or a record"});
-  }
-  const auto until = retain_until(words);
-  if (!until.ok()) return fail("archive", until.status());
-  const auto present = FileSystem::real().list(words.out);
-  if (FileSystem::real().exists(words.out) && (!present.ok() || !present->empty())) {
-    return fail(words.out, {Code::invalid_argument, "it is there already and not an empty folder",
-                            "give --out a new folder"});
-  }
-  Archive archive(words.out);
-  const Status filled = fill(words, *until, archive);
-  if (!filled.ok()) {
-    return fail(words.out,
-                Status(filled.code(), fmt::format("no archive was made: {}", filled.fault()),
-                       std::string(filled.next_step())));
-  }
+int archive(const ArchiveWords& words) {
+  const auto made = make_archive(words);
+  if (!made.ok()) return fail(words.out, made.status());
   if (words.json) {
     put_json(Json::object({{"archive", words.out},
-                           {"files", static_cast<uint64_t>(archive.size())},
-                           {"retain_until", *until}}));
+                           {"files", static_cast<uint64_t>(made->files)},
+                           {"retain_until", made->retain_until}}));
     return kYes;
   }
-  put_line(fmt::format("{}: {} files, to be kept until {}", words.out, archive.size(), *until));
+  put_line(
+      fmt::format("{}: {} files, to be kept until {}", words.out, made->files, made->retain_until));
   put_line(fmt::format("check it anywhere: cd {} && python3 verify.py .", words.out));
   return kYes;
 }
 
 }  // namespace
+
+Result<MadeArchive> make_archive(const ArchiveWords& words) {
+  if (words.runs.empty() && words.records.empty()) {
+    return Status(Code::invalid_argument, "there is nothing to keep",
+                  "give runs, or --record with weights or a record");
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string until, retain_until(words));
+  const auto present = FileSystem::real().list(words.out);
+  if (FileSystem::real().exists(words.out) && (!present.ok() || !present->empty())) {
+    return Status(Code::invalid_argument, "it is there already and not an empty folder",
+                  "give --out a new folder");
+  }
+  Archive archive(words.out);
+  const Status filled = fill(words, until, archive);
+  if (!filled.ok()) {
+    return Status(filled.code(), fmt::format("no archive was made: {}", filled.fault()),
+                  std::string(filled.next_step()));
+  }
+  return MadeArchive{archive.size(), until};
+}
 
 void add_archive(const Verb& program) {
   const Verb verb = program.verb(
@@ -238,7 +242,7 @@ void add_archive(const Verb& program) {
       "Example:\n"
       "  account archive account/my-run --record out/ --key developer.pub --out my-run-archive\n"
       "  cd my-run-archive && python3 verify.py .");
-  verb.does([words] { return make_archive(*words); });
+  verb.does([words] { return archive(*words); });
 }
 
 }  // namespace account::cli

@@ -36,6 +36,8 @@ void add_verbs(const Verb& program, const Words& command) {
   add_prove(program);
   add_sign(program);
   add_anchor(program);
+  add_report(program);
+  add_incident(program);
   add_archive(program);
   add_ceiling(program);
   add_estimate(program);

@@ -6,12 +6,15 @@
 #include <memory>
 #include <optional>
 
+#include "base/files.h"
+#include "cli/archive.h"
+#include "cli/evidence.h"
 #include "cli/output.h"
+#include "cli/proof.h"
 #include "cli/record_text.h"
 #include "cli/report_text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
-#include "count/transcript.h"
 #include "policy/policy.h"
 #include "record/make.h"
 
@@ -19,10 +22,9 @@ namespace account::cli {
 namespace {
 
 struct ProveWords {
-  std::string run;
+  EvidenceWords evidence;
   std::optional<std::string> policy, below;
-  TrustWords trust;
-  std::vector<std::string> parents, folders;
+  std::optional<std::string> statement, full, sign;  // files to write, and by whose key
   FactWords facts;
   bool json = false;
 };
@@ -36,6 +38,10 @@ struct Question {
 
 Result<Question> parse_question(const ProveWords& words) {
   Question question;
+  if (words.sign && !words.statement && !words.full) {
+    return Status(Code::invalid_argument, "--sign is for a file",
+                  "give --statement FILE or --full DIR");
+  }
   if (!words.policy && !words.below) {
     return Status(Code::invalid_argument, "there is nothing to prove",
                   "give --policy ID (`account policy list`) or --below N");
@@ -48,62 +54,6 @@ Result<Question> parse_question(const ProveWords& words) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(question.facts, parse_facts(words.facts));
   return question;
-}
-
-// What is judged: a run with those that it went on from, or what a record says of them.
-struct Evidence {
-  record::Record record;
-  bool line_verified = true;
-  std::vector<ledger::Report> reports;  // of a run; none of a record
-  std::vector<std::string> remarks;
-  std::string level;
-  bool trusted = false;
-
-  record::Bounds sum() const { return record::sum_up(record).derived; }
-  std::vector<std::string> runs() const {
-    std::vector<std::string> names;
-    for (const record::Part& part : record.parts) names.push_back(part.run);
-    for (const record::Ancestor& ancestor : record.lineage) {
-      for (const record::Part& part : ancestor.parts) names.push_back(part.run);
-    }
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-  }
-};
-
-Result<Evidence> evidence_of_run(const ProveWords& words) {
-  record::Sources sources;
-  ACCOUNT_ASSIGN_OR_RETURN(sources.trust, read_trust(words.trust));
-  ACCOUNT_ASSIGN_OR_RETURN(sources.run, find_run(words.run));
-  sources.folders = words.folders;
-  sources.parents = words.parents;
-  ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft,
-                           record::draft(FileSystem::real(), sources, count::recount));
-  Evidence evidence;
-  evidence.record = std::move(draft.record);
-  evidence.line_verified = draft.line_verified;
-  evidence.reports = std::move(draft.chain.reports);
-  evidence.remarks = std::move(draft.remarks);
-  // A sum has the level of the least of its parts.
-  evidence.level = std::min_element(evidence.reports.begin(), evidence.reports.end(),
-                                    [](const ledger::Report& a, const ledger::Report& b) {
-                                      return a.level < b.level;
-                                    })
-                       ->level;
-  evidence.trusted = evidence.level > "L0";
-  return evidence;
-}
-
-Result<Evidence> evidence_of_record(const ProveWords& words) {
-  RecordWords asked;
-  asked.path = words.run;
-  if (words.trust.key) asked.keys = {*words.trust.key};
-  asked.parents = words.parents;
-  asked.runs = words.folders;
-  ACCOUNT_ASSIGN_OR_RETURN(const CheckedRecord checked, check_record(asked));
-  return Evidence{checked.record(), checked.line.verified(), {},
-                  checked.remarks,  level_of(checked),       checked.trusted};
 }
 
 // A plain number: below it, at or above it, or which of both depends on the gaps.
@@ -246,24 +196,64 @@ void put_answer(const Question& question, const Answer& answer, const Evidence& 
   put_line(kNoAdvice);
 }
 
+// How many gaps of each kind: their details may name places.
+Json gap_kinds(const Evidence& evidence) {
+  Json runs = Json::object();
+  for (const record::Part& part : evidence.record.parts) {
+    Json kinds = Json::object();
+    for (const auto& [kind, times] : part.gaps) kinds.set(kind, times);
+    if (!part.gaps.empty()) runs.set(part.run, std::move(kinds));
+  }
+  return runs;
+}
+
+Status write_files(const ProveWords& words, Json proof, const Evidence& evidence) {
+  ACCOUNT_ASSIGN_OR_RETURN(const SigningKey key, read_signing_key(words.sign));
+  Json shown = Json::object();
+  for (const auto& [member, value] : proof.members()) {
+    if (member == "trusted" || member == "evidence_remarks") continue;
+    shown.set(member, member == "gaps" ? gap_kinds(evidence) : value);
+  }
+  const std::string bytes = write_proof(shown, key);
+  constexpr int kFileMode = 0644;
+  if (words.statement) {
+    ACCOUNT_RETURN_IF_ERROR(
+        FileSystem::real().write_atomically(*words.statement, bytes, kFileMode));
+  }
+  if (!words.full) return {};
+  ArchiveWords archive;
+  archive.runs = evidence.run_folders;
+  archive.records = evidence.records;
+  if (words.policy && policy::built_in_bytes(*words.policy).empty()) {
+    archive.policies = {*words.policy};
+  }
+  archive.out = *words.full;
+  archive.more = {{"proof.json", bytes}};
+  return make_archive(archive).status();
+}
+
 int prove(const ProveWords& words) {
   auto question = parse_question(words);
   if (!question.ok()) return fail("prove", question.status());
-  const auto evidence =
-      names_record(words.run) ? evidence_of_record(words) : evidence_of_run(words);
+  const auto evidence = read_evidence(words.evidence);
   if (!evidence.ok()) {
     if (words.json) {
       put_json(Json::object({{"ok", false}, {"error", evidence.status().to_string()}}));
     }
-    return fail(words.run, evidence.status());
+    return fail(words.evidence.path, evidence.status());
   }
   const policy::Facts facts =
       with_stated(record::facts_of(evidence->record, evidence->line_verified), question->facts);
   Answer answer;
   if (question->policy) answer.judgement = policy::judge(*question->policy, facts);
   if (question->below) answer.below = verdict_below(evidence->sum(), *question->below);
+  const Json json = to_json(*question, answer, *evidence);
+  if (words.statement || words.full) {
+    const Status written = write_files(words, json, *evidence);
+    if (!written.ok()) return fail(words.full.value_or(words.statement.value_or("")), written);
+  }
   if (words.json) {
-    put_json(to_json(*question, answer, *evidence));
+    put_json(json);
   } else {
     put_answer(*question, answer, *evidence);
   }
@@ -275,15 +265,22 @@ int prove(const ProveWords& words) {
 void add_prove(const Verb& program) {
   const Verb verb = program.verb("prove", "Verifies a run or a record and judges its totals");
   auto words = std::make_shared<ProveWords>();
-  verb.needs("RUN", words->run, "A run's folder or id; or weights with their record, or a record");
+  verb.needs("RUN", words->evidence.path,
+             "A run's folder or id; or weights with their record, or a record");
   verb.takes("--policy", words->policy, "Id or file; `account policy list`");
   verb.takes("--below", words->below, "A plain number to stay below, e.g. 3e25");
-  verb.takes("--key", words->trust.key, "The developer's .pub; a foreign signer is exit code 2");
-  verb.takes_many("--witness", words->trust.witnesses,
+  verb.takes("--key", words->evidence.trust.key,
+             "The developer's .pub; a foreign signer is exit code 2");
+  verb.takes_many("--witness", words->evidence.trust.witnesses,
                   "Of a run: a witness's .pub; level L2 is what it anchored and --key endorsed");
-  verb.takes_many("--parent", words->parents,
+  verb.takes_many("--parent", words->evidence.parents,
                   "What the run began from: a record, weights that have one, or 'unknown'");
-  verb.takes_many("--runs", words->folders, "Folder of the runs that this one went on from");
+  verb.takes_many("--runs", words->evidence.folders,
+                  "Folder of the runs that this one went on from");
+  verb.takes("--statement", words->statement, "Write the verdict as a signed file");
+  verb.takes("--full", words->full,
+             "Write an archive with the runs and the signed verdict, from which it is recomputed");
+  verb.takes("--sign", words->sign, "Your .key file, for these");
   add_fact_options(verb, words->facts);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(

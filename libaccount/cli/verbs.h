@@ -19,6 +19,8 @@ void add_verify(const Verb& program);
 void add_prove(const Verb& program);
 void add_sign(const Verb& program);
 void add_anchor(const Verb& program);
+void add_report(const Verb& program);
+void add_incident(const Verb& program);
 void add_archive(const Verb& program);
 void add_ceiling(const Verb& program);
 void add_estimate(const Verb& program);

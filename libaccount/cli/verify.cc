@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/output.h"
+#include "cli/proof.h"
 #include "cli/record_text.h"
 #include "cli/report_text.h"
 #include "cli/verbs.h"
@@ -71,7 +72,33 @@ int verify_record(const VerifyWords& words) {
   return kYes;
 }
 
+int verify_proof(const VerifyWords& words) {
+  const auto checked = check_proof(words.path, words.keys);
+  if (!checked.ok()) {
+    if (words.json) {
+      put_json(Json::object({{"ok", false}, {"error", checked.status().to_string()}}));
+    }
+    return fail(words.path, checked.status());
+  }
+  if (words.json) {
+    Json json = Json::object({{"ok", true},
+                              {"trusted", checked->trusted},
+                              {"signer", checked->signer},
+                              {"key", checked->key_id}});
+    json.set("proof", checked->proof);
+    put_json(json);
+    return kYes;
+  }
+  const auto sentence = checked->proof.get_string("statement");
+  put_line(fmt::format("a statement signed by '{}', key {}", checked->signer, checked->key_id));
+  if (sentence.ok()) put_line("  " + *sentence);
+  put_line(checked->trusted ? "trusted: signed by a key that was given; its sum was not recomputed"
+                            : "integrity only: --key PUB says whether its maker signed it");
+  return kYes;
+}
+
 int verify(const VerifyWords& words) {
+  if (is_proof(words.path)) return verify_proof(words);
   if (names_record(words.path)) return verify_record(words);
   if (words.asks_of_a_record()) {
     return fail("verify", {Code::invalid_argument,
@@ -105,8 +132,9 @@ int verify(const VerifyWords& words) {
 void add_verify(const Verb& program) {
   const Verb verb = program.verb("verify", "Recomputes a run's ledger or a record, offline");
   auto words = std::make_shared<VerifyWords>();
-  verb.needs("PATH", words->path,
-             "A run's or node's folder, a run's id; or weights with their record, or a record");
+  verb.needs(
+      "PATH", words->path,
+      "A run's or node's folder, a run's id; weights with their record, a record; or a proof");
   verb.takes_many("--key", words->keys,
                   "The developer's .pub; a foreign signer is exit code 2. For a record it may be "
                   "repeated, for the parents' makers");

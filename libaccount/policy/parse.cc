@@ -190,11 +190,18 @@ Result<std::vector<Deadline>> parse_deadlines(const Json& array) {
   std::vector<Deadline> deadlines;
   for (const Json& item : array.items()) {
     if (item.kind() != Json::Kind::object) return corrupt("a deadline is no object");
-    ACCOUNT_RETURN_IF_ERROR(item.only_members({"duty", "hours"}));
+    ACCOUNT_RETURN_IF_ERROR(item.only_members({"duty", "hours", "after"}));
     Deadline deadline;
     ACCOUNT_ASSIGN_OR_RETURN(deadline.duty, get_text(item, "duty"));
     ACCOUNT_ASSIGN_OR_RETURN(deadline.hours, item.get_integer("hours"));
     if (deadline.hours < 0) return corrupt("member 'hours' is negative");
+    if (item.find("after") != nullptr) {
+      ACCOUNT_ASSIGN_OR_RETURN(const std::string after, item.get_string("after"));
+      if (after != "incident" && after != "threshold") {
+        return corrupt("member 'after' is neither 'incident' nor 'threshold'");
+      }
+      deadline.after_incident = after == "incident";
+    }
     deadlines.push_back(std::move(deadline));
   }
   return deadlines;

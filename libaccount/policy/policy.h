@@ -56,6 +56,7 @@ struct Rule {
 struct Deadline {
   std::string duty;
   int64_t hours = 0;
+  bool after_incident = true;  // false: after the threshold was reached
 };
 
 struct Policy {

@@ -6,13 +6,18 @@ What a run must have counted is computed here by hand: a Linear without bias of 
 """
 
 import base64
+import csv
 import getpass
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 import pytest
 from harness import JOBS, script, two_ranks
@@ -108,12 +113,71 @@ def test_history_has_the_line_and_everything_that_was_run(story: Line) -> None:
     assert not told["remarks"]
 
 
+def test_the_report_of_the_last_record_has_the_line(story: Line) -> None:
+    story.account("report", "merged", "--key", "ada.pub", "--out", "report")
+    told = json.loads((story.folder / "report/report.json").read_text())
+    assert told["derived"]["low"] == str(FINE_TUNE + LORA)
+    assert told["base"] == {"low": str(BASE_LOW), "high": str(BASE_HIGH)}
+    page = (story.folder / "report/report.html").read_text()
+    for model in ("acme/base, declared", "acme/tuned, fine-tune", "acme/lora, adapter",
+                  "acme/merged"):
+        assert model in page
+
+
+def test_the_report_of_a_run_has_all_that_it_went_on_from(story: Line) -> None:
+    story.account("report", "account/job-3", "--out", "of-a-run")
+    told = json.loads((story.folder / "of-a-run/report.json").read_text())
+    assert {run["run"] for run in told["runs"]} == {"job-1", "sweep-1", "job-3"}
+    assert told["derived"]["low"] == str(FINE_TUNE)
+    with (story.folder / "of-a-run/totals.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert sum(int(row["executed"]) for row in rows) == FINE_TUNE
+    page = (story.folder / "of-a-run/report.html").read_text()
+    for drawing in re.findall(r"<svg.*?</svg>", page, re.S):
+        xml.etree.ElementTree.fromstring(drawing)
+    assert page.count("<svg") >= 6
+    assert "steps" in page
+
+
 def test_a_run_is_proved_with_what_it_went_on_from(story: Line) -> None:
     proof = story.json("prove", "account/job-3", "--policy", "us-ca-sb1047-enrolled")
     assert proof["verdict"] == "below"
     assert proof["operations"] == str(FINE_TUNE)
     assert proof["sums"]["base"]["low"] == str(BASE_LOW)
     assert {run["run"] for run in proof["runs"]} == {"job-1", "sweep-1", "job-3"}
+
+
+def test_a_full_proof_is_recomputed_by_a_stranger(story: Line, tmp_path: pathlib.Path) -> None:
+    """Of the run at the end of a chain, two of whose runs count up to a save."""
+    story.account("prove", "account/job-3", "--policy", "us-ca-sb1047-enrolled", "--statement",
+                  tmp_path / "proof.json", "--full", tmp_path / "full", "--sign", "ada.key")
+    said = story.json("verify", tmp_path / "proof.json", "--key", "ada.pub")
+    assert (said["trusted"], said["proof"]["verdict"]) == (True, "below")
+    assert said["proof"]["operations"] == str(FINE_TUNE)
+    text = base64.b64decode(json.loads((tmp_path / "proof.json").read_text())["payload"]).decode()
+    for leak in (f':"{getpass.getuser()}"', socket.gethostname(), str(story.folder), "account/"):
+        assert leak not in text
+    assert "integrity only" in story.account("verify", tmp_path / "proof.json").stdout
+    assert story.account("verify", tmp_path / "proof.json", "--key", "bob.pub", code=2).stderr
+
+    def check() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-I", "-S", "verify.py", "."], timeout=60,
+                              cwd=tmp_path / "full", capture_output=True, text=True, check=False)
+
+    done = check()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["proof"] == {
+        "verdict": "below", "operations": str(FINE_TUNE), "level": "L0",
+        "signed_by": said["key"]}
+    # Somebody's own statement about these ledgers is signed well and does not add up.
+    story.account("prove", "account/lora", "--below", "1", "--statement", tmp_path / "other.json",
+                  "--sign", "ada.key", code=3)
+    shutil.copy(tmp_path / "other.json", tmp_path / "full/proof.json")
+    manifest = json.loads((tmp_path / "full/manifest.json").read_text())
+    manifest["files"]["proof.json"] = hashlib.sha256(
+        (tmp_path / "other.json").read_bytes()).hexdigest()
+    (tmp_path / "full/manifest.json").write_text(json.dumps(manifest))
+    assert check().returncode == 2
 
 
 def test_a_second_party_reads_the_room_that_is_left(copy: Line) -> None:

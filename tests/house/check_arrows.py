@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-ORDER = ["base", "tally", "count", "sign", "ledger", "policy", "record", "order", "gate", "halt",
-         "keeper", "run", "torch", "nccl", "cli"]
+ORDER = ["base", "tally", "count", "sign", "ledger", "policy", "record", "report", "order", "gate",
+         "halt", "keeper", "run", "torch", "nccl", "cli"]
 # torch and nccl do not know each other; the command line knows neither.
 FORBIDDEN = {"nccl": {"torch"}, "cli": {"torch", "nccl"}}
 ONLY_IN = {

@@ -282,6 +282,7 @@ class Node:
         self.origin = f"account/{self.identity['run']}/{self.identity['node']}"
         self.tree = Tree()
         self.past: dict[int, tuple[bytes, bytes | None]] = {}  # head and key by size
+        self.counted: dict[int, int] = {}  # executed operations by size
         self.key: bytes | None = None
         self.session = 0
         self.time = 0
@@ -322,6 +323,7 @@ class Node:
         self.tree.append(text)
         if self.tree.size in self.sizes:
             self.past[self.tree.size] = (self.tree.head(), self.key)
+            self.counted[self.tree.size] = sums_of([self])["executed"]
 
     def take_open(self, line: dict[str, Any]) -> None:
         need(line["format"] == "account-ledger/1", "another format")
@@ -392,8 +394,9 @@ def sums_of(nodes: list[Node]) -> dict[str, int]:
     return {**sums, "bound": sum(node.bound for node in nodes)}
 
 
-def read_nodes(run: pathlib.Path) -> list[Node]:
+def read_nodes(run: pathlib.Path, further: set[int] | None = None) -> list[Node]:
     sizes = {Anchor(path.read_bytes()).size for path in run.glob("anchors/*.note")}
+    sizes |= further or set()
     nodes = [Node(folder, sizes) for folder in sorted(run.glob("node-*"))
              if (folder / "checkpoint").exists()]
     need(nodes and len({node.identity["run"] for node in nodes}) == 1, "not one run")
@@ -600,6 +603,28 @@ def verify_weights(folder: pathlib.Path, public: bytes | None = None) -> Record:
 # ---- archives ----------------------------------------------------------------------------------
 
 
+def verify_proof(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
+    """A full proof's statement: its heads are those of the ledgers, and its sum is theirs."""
+    _, said, public = open_envelope((folder / "proof.json").read_bytes(),
+                                    "application/vnd.account.proof.v1+json",
+                                    lambda payload: payload["public"])
+    need(said["format"] == "account-proof/1", "another format of proof")
+    need(not keys or public in keys, "signed by none of the keys given")
+    proof = said["proof"]
+    total = sum(count(claim["low"]) for claim in proof["declared"])
+    for head in proof["runs"]:
+        nodes = read_nodes(folder / "runs" / head["run"], {head["lines"]})
+        node = next((n for n in nodes if n.identity["node"] == head["node"]), None)
+        need(node, f"the ledger of {head['run']}, node {head['node']}, is not there")
+        assert node is not None
+        root, _ = node.past.get(head["lines"], (b"", None))
+        need(root.hex() == head["root"], f"the ledger of {head['run']} is another one")
+        total += node.counted[head["lines"]]
+    need(str(total) == proof["sums"]["own"]["low"], "the sum is not that of the ledgers")
+    return {"verdict": proof["verdict"], "operations": proof["operations"],
+            "level": proof["level"], "signed_by": key_id(public)}
+
+
 def verify_archive(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
     """Each file is the one that the manifest names; each run and record in it verifies."""
     manifest = strict_object((folder / "manifest.json").read_bytes())
@@ -625,6 +650,11 @@ def verify_archive(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
         except Refused as fault:
             raise Refused(f"records/{path.name}: {fault}") from fault
         found["records"].append({"id": record.id, "sums": record.sums()})
+    if (folder / "proof.json").exists():
+        try:
+            found["proof"] = verify_proof(folder, keys)
+        except Refused as fault:
+            raise Refused(f"proof.json: {fault}") from fault
     return found
 
 

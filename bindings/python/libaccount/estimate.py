@@ -1,8 +1,8 @@
 """``python -m libaccount.estimate``: what a planned training will take, before it runs.
 
-The same as ``account estimate`` with this Python; ``--help`` lists the options. What needs PyTorch
-is done here: one step of the model is counted on fake tensors, which allocates no weights. The plan,
-its time, its cost and what the law says to it are worked out by the ``account`` command.
+The same as ``account estimate`` with this Python; ``--help`` lists the options. What needs
+PyTorch is done here: one step of the model is counted on fake tensors, which allocates no weights.
+The plan, its time, its cost and what the law says to it are worked out by the ``account`` command.
 """
 
 from __future__ import annotations
