@@ -88,7 +88,7 @@ class Stage:
 def prepare(stage: Stage) -> None:
     say("Before the acts: SmolLM2-135M (dequantised Q4_1) and The Devil's Dictionary, once.")
     stage.command(sys.executable, HERE / "prepare.py", stage.out)
-    for left_over in ("account", "keys", "tampered", "authority", "loot"):
+    for left_over in ("account", "keys", "tampered", "authority", "loot", "report", "archive"):
         shutil.rmtree(stage.out / left_over, ignore_errors=True)
     (stage.out / "keys").mkdir(mode=0o700)
 
@@ -125,6 +125,14 @@ def evidence(stage: Stage, args: argparse.Namespace) -> None:
     stage.command(stage.account, "verify", stage.run_folder, "--key", f"{key}.pub")
     stage.command(stage.account, "prove", stage.run_folder, "--policy", POLICY,
                   "--key", f"{key}.pub")
+
+    say("\nFor people, and to keep: a page, and an archive that plain Python checks:")
+    stage.command(stage.account, "report", stage.run_folder, "--key", f"{key}.pub",
+                  "--policy", POLICY, "--policy", "eu-aia-51", "--out", stage.out / "report")
+    stage.command(stage.account, "archive", stage.run_folder, "--key", f"{key}.pub",
+                  "--out", stage.out / "archive")
+    stage.command(sys.executable, "-I", "-S", stage.out / "archive" / "verify.py",
+                  stage.out / "archive", f"{key}.pub")
 
     say("\nOne bit of a copy of the ledger is changed:")
     copy = stage.out / "tampered" / RUN

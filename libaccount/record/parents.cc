@@ -125,7 +125,9 @@ Status Shelf::take_folder(FileSystem& files, const std::string& folder) {
     const std::string inside = join_path(folder, name);
     if (name == kParentsFolder) ACCOUNT_RETURN_IF_ERROR(take_folder(files, inside));
     if (!name.ends_with(kRecordSuffix)) continue;
-    if (auto record = read_record(files, inside); record.ok()) add(std::move(record).value());
+    auto record = read_record(files, inside);
+    if (!record.ok()) return record.status();
+    add(std::move(record).value());
   }
   return Status();
 }

@@ -24,7 +24,7 @@ SEGMENT = f"node-{NODE}/ledger/000001.jsonl"
 EXPECTED: dict[str, str] = {}
 
 sys.path.insert(0, str(HERE.parent / "independent"))
-from ledger import head  # noqa: E402  RFC 6962
+from verify import Tree  # noqa: E402  RFC 6962
 
 
 def compact(value: object) -> str:
@@ -47,7 +47,10 @@ class Ledger:
         self.lines.append(compact({"type": kind, "time_unix_ns": str(self.time)} | members))
 
     def root(self) -> bytes:
-        return head([hashlib.sha256(b"\0" + line.encode()).digest() for line in self.lines])
+        tree = Tree()
+        for line in self.lines:
+            tree.append(line.encode())
+        return tree.head()
 
     def open(self, previous: str = "", reason: str = "first") -> None:
         self.sessions += 1
@@ -198,10 +201,45 @@ def from_a_key_holder() -> None:
     ledger.write("checkpoint_of_another_run", "it is of account/run-2", other.note())
 
 
+def anchored(ledger: Ledger) -> tuple[str, str]:
+    """A witness's .pub and its cosigned note of the ledger as it is."""
+    witness = SigningKey(b"w" * 32)
+    public = bytes(witness.verify_key)
+    note, now = ledger.note(), 1_800_000_001
+    text = note.split("\n\n")[0] + "\n"
+    blob = hashlib.sha256(b"witness.example\n\x04" + public).digest()[:4] + now.to_bytes(8, "big")
+    blob += witness.sign(f"cosignature/v1\ntime {now}\n{text}".encode()).signature
+    pub = {"format": "account-public-key/1", "type": "ed25519", "name": "witness.example",
+           "public": base64.b64encode(public).decode(),
+           "id": hashlib.sha256(b"ed25519\0" + public).hexdigest()}
+    line = f"\u2014 witness.example {base64.b64encode(blob).decode()}\n"
+    return compact(pub) + "\n", note + line
+
+
+def against_a_witness() -> None:
+    """Its own maker writes a ledger again, smaller, and signs it with the run's own key."""
+    for name, words, operations in (
+            ("rewritten_after_an_anchor", "was rewritten: it is not the one that it was", 5),
+            ("cut_after_an_anchor", "lines and had 4 at line 4", 0)):
+        pub, note = anchored(signed(lambda ledger: ledger.seal(7)))
+        if operations:
+            signed(lambda ledger, n=operations: ledger.seal(n)).write(name, words)
+        else:
+            ledger = Ledger()
+            ledger.open()
+            ledger.incarnation()
+            ledger.write(name, words)
+        folder = OUT / name / "run-1" / "anchors"
+        folder.mkdir()
+        (folder / "witness.pub").write_text(pub)
+        (folder / f"{NODE}-4-witness.note").write_text(note)
+
+
 def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     edits()
     from_a_key_holder()
+    against_a_witness()
     (OUT / "expected.json").write_text(json.dumps(EXPECTED, indent=1) + "\n")
     print(f"{len(EXPECTED)} attacks in {OUT}")
 
