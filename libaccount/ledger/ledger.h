@@ -126,9 +126,9 @@ struct Incarnation {
   IncarnationLine line;
   std::string node;
   uint64_t steps_closed = 0;
-  std::vector<CountRow> rows;  // of its last line
-  std::string ended;           // empty: still open
-  std::vector<StepRun> steps;  // where VerifyOptions::keep_steps
+  std::vector<CountRow> rows;                   // of its last line
+  std::string ended;                            // empty: still open
+  std::vector<StepRun> steps;                   // where VerifyOptions::keep_steps
   int64_t first_unix_ns = 0, last_unix_ns = 0;  // of the first and last lines about it
 };
 

@@ -30,8 +30,9 @@ struct Found {
 };
 Result<Found> find_record(FileSystem& files, const std::string& path);
 
-// Records by id. A file that was named, or that is called one (.compute.json), and does not verify is
-// a failure: left out, it would count as unknown. Moving a shelf leaves its records where they are.
+// Records by id. A file that was named, or that is called one (.compute.json), and does not verify
+// is a failure: left out, it would count as unknown. Moving a shelf leaves its records where they
+// are.
 class Shelf {
  public:
   // The record that a file or weights are or have (find_record), and those of its parents.

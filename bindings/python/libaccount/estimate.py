@@ -101,9 +101,9 @@ def _step_of_config(args: argparse.Namespace, known: dict[str, Any]) -> Callable
 
     def step() -> None:
         import torch
-        from transformers import AutoModelForCausalLM
 
-        net = AutoModelForCausalLM.from_config(config, dtype=_dtype(args.dtype))
+        models: Any = importlib.import_module("transformers").AutoModelForCausalLM
+        net = models.from_config(config, dtype=_dtype(args.dtype))
         net.train()
         if args.recompute:
             enable = getattr(net, "activation_checkpointing_enable", None)  # transformers 5
@@ -118,10 +118,8 @@ def _step_of_config(args: argparse.Namespace, known: dict[str, Any]) -> Callable
 
 def _config(path: Path) -> Any:
     try:
-        from transformers import AutoConfig
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()
+        transformers: Any = importlib.import_module("transformers")
+        transformers.utils.logging.set_verbosity_error()
     except ImportError as missing:
         raise Error(
             f"a Transformers config needs the package transformers ({missing}); "
@@ -134,7 +132,7 @@ def _config(path: Path) -> Any:
             "give a folder with a config.json, or train.py:step", "invalid_argument")
     try:
         words = json.loads(file.read_text(encoding="utf-8"))
-        config = AutoConfig.for_model(**words)
+        config = transformers.AutoConfig.for_model(**words)
     except (OSError, ValueError, TypeError) as fault:
         raise Error(
             f"{file}: it is no Transformers config ({fault}); it needs a 'model_type' that the "

@@ -276,9 +276,9 @@ TEST_F(EvidenceTest, TheBillBoundsWhatWasComputedCountedOrNot) {
 
   ASSERT_EQ(account({"key", "new", "ada", "--dir", dir_.path()}).code, 0);
   ASSERT_EQ(account({"sign", run_, "--key", dir_ / "ada.key"}).code, 0);
-  const Said both = account({"ceiling", run_, "--usage", sacct, "--key", dir_ / "ada.pub",
-                             "--covers", "acme, 2026", "--policy", "us-ca-sb1047-enrolled",
-                             "--json"});
+  const Said both =
+      account({"ceiling", run_, "--usage", sacct, "--key", dir_ / "ada.pub", "--covers",
+               "acme, 2026", "--policy", "us-ca-sb1047-enrolled", "--json"});
   ASSERT_EQ(both.code, 0) << both.err;
   EXPECT_EQ(both.text("counted"), "1000");
   EXPECT_EQ(both.text("level"), "L3");
@@ -290,7 +290,8 @@ TEST_F(EvidenceTest, TheBillBoundsWhatWasComputedCountedOrNot) {
   EXPECT_EQ(unknown.code, 5) << unknown.out;
 
   // The runs counted more than that time can hold: it is not all of theirs.
-  write("abacus.json", R"({"devices":[{"match":"abacus","device":"abacus","peaks":{"int8":"1"}}]})");
+  write("abacus.json",
+        R"({"devices":[{"match":"abacus","device":"abacus","peaks":{"int8":"1"}}]})");
   setenv("ACCOUNT_DEVICES", (dir_ / "abacus.json").c_str(), 1);
   const Said contrary = account({"ceiling", run_, "--hours", "0.1", "--device", "abacus"});
   unsetenv("ACCOUNT_DEVICES");
