@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HERE = pathlib.Path(__file__).resolve().parent
 RUN = "stopped"
 STOP_AFTER_STEPS = 3
-STUCK_AFTER_S = 300  # without one more operation
+STUCK_AFTER_S = 900  # without one more operation
 LIFTERS = ("ceo", "cto", "counsel")
 
 

@@ -13,6 +13,13 @@ namespace {
 
 constexpr double kWidth = 760;
 
+// Begin and end of a word that is too long for its place; ops end with what tells them apart.
+std::string shortened(const std::string& words) {
+  constexpr size_t kMost = 36, kEnd = 16;
+  if (words.size() <= kMost) return words;
+  return words.substr(0, kMost - kEnd - 1) + "\u2026" + words.substr(words.size() - kEnd);
+}
+
 std::string open_svg(double height, std::string_view label) {
   return fmt::format("<svg viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-label=\"{}\">\n", kWidth,
                      height, escaped(label));
@@ -107,6 +114,12 @@ std::string escaped(std::string_view words) {
   return safe;
 }
 
+std::string threshold_text(OpCount threshold) {
+  constexpr size_t kMost = 8;
+  const std::string exact = policy::exact_text(threshold);
+  return exact.size() <= kMost ? exact : threshold.to_short();
+}
+
 std::string threshold_chart(const Page& page) {
   const std::vector<Row> rows = rows_of(page);
   if (rows.empty()) return "";
@@ -145,10 +158,7 @@ std::string threshold_chart(const Page& page) {
         "</circle>\n",
         x, y, rows[i].verdict, escaped(rows[i].label), rows[i].counted.to_decimal(),
         rows[i].threshold.to_decimal(), rows[i].verdict);
-    svg += text(x + 10, y + 4, "start", "muted",
-                policy::exact_text(rows[i].threshold).size() <= 8
-                    ? policy::exact_text(rows[i].threshold)
-                    : rows[i].threshold.to_short());
+    svg += text(x + 10, y + 4, "start", "muted", threshold_text(rows[i].threshold));
   }
   return svg + "</svg>\n";
 }
@@ -210,7 +220,7 @@ std::string bar_chart(const Breakdown& by, std::string_view what) {
     const double share = operations.to_double() / total.to_double();
     const double y = kRow * static_cast<double>(i) + 4;
     const double width = std::max(share * room, 1.0);
-    svg += text(kLabels - 12, y + 12, "end", "label", word);
+    svg += text(kLabels - 12, y + 12, "end", "label", shortened(word));
     svg += fmt::format(
         "<rect x=\"{:g}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:g}\" rx=\"2\" "
         "class=\"bar\"><title>{}: {} "

@@ -34,7 +34,7 @@ p { margin: 8px 0; } .soft { color: var(--soft); }
 svg { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 500; } th, td { padding: 5px 10px 5px 0; vertical-align: top;
-  border-bottom: 1px solid var(--rule); } td.n, th.n { text-align: right; } td.id { overflow-wrap: anywhere; }
+  border-bottom: 1px solid var(--rule); } td.n, th.n { text-align: right; white-space: nowrap; } td.id { overflow-wrap: anywhere; }
 code { font: 12.5px ui-monospace, monospace; overflow-wrap: anywhere; }
 .verdict { font-weight: 600; white-space: nowrap; } .below, .not_applicable { color: var(--good); }
 .approaching, .unknown { color: var(--warn); } .reached { color: var(--bad); }
@@ -143,8 +143,7 @@ void put_verdicts(const Page& page, Html& html) {
           cell(fmt::format("{}, {} ({})", judgement.policy, rule.rule, plain(judgement.status))) +
           cell(plain(policy::name(rule.verdict)),
                fmt::format("verdict {}", policy::name(rule.verdict))) +
-          cell(fmt::format("{} {}", policy::symbol(rule.op), policy::exact_text(rule.threshold)),
-               "n") +
+          cell(fmt::format("{} {}", policy::symbol(rule.op), threshold_text(rule.threshold)), "n") +
           cell(rule.counted.to_short(), "n") +
           cell(fmt::format("{} {}", rule.margin.to_short(), rule.over ? "beyond" : "left"), "n") +
           "</tr>\n");

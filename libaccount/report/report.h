@@ -55,6 +55,8 @@ struct StepCurve {
 StepCurve step_curve(const Page& page);
 
 std::string escaped(std::string_view text);  // for HTML text and attributes in double quotes
+// Round thresholds as they are written ("3e25"), others in short.
+std::string threshold_text(OpCount threshold);
 
 // Inline SVG.
 std::string threshold_chart(const Page& page);
