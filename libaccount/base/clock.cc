@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <ctime>
 
 namespace account {
@@ -64,6 +66,22 @@ Result<int64_t> days_from_iso_date(std::string_view date) {
                                         std::chrono::day(static_cast<unsigned>(parts[2]))};
   if (part != 2 || !day.ok()) return refuse();
   return std::chrono::sys_days(day).time_since_epoch().count();
+}
+
+Result<int64_t> unix_ns_from_iso8601(std::string_view text) {
+  constexpr size_t kDay = 10;
+  constexpr int64_t kNsASecond = 1'000'000'000, kSecondsADay = 24 * 3600;
+  const auto day = days_from_iso_date(text.substr(0, kDay));
+  const int64_t midnight = day.ok() ? *day * kSecondsADay * kNsASecond : 0;
+  if (day.ok() && text.size() == kDay) return midnight;
+  int hours = 0, minutes = 0, seconds = 0;
+  const std::string rest(text.substr(std::min(kDay, text.size())));
+  if (day.ok() && std::sscanf(rest.c_str(), "T%2d:%2d:%2dZ", &hours, &minutes, &seconds) == 3) {
+    const int64_t time = midnight + ((hours * 60 + minutes) * 60 + seconds) * kNsASecond;
+    if (to_iso8601(time) == text) return time;  // no sign, space, or second 61
+  }
+  return Status(Code::invalid_argument, fmt::format("'{}' is no time", text.substr(0, 40)),
+                "write it as 2026-11-24T10:12:08Z or 2026-11-24, in UTC");
 }
 
 }  // namespace account

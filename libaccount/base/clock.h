@@ -34,6 +34,8 @@ class FakeClock final : public Clock {
 // "2026-11-24T10:12:08Z" (UTC, whole seconds) and "2026-11-24".
 std::string to_iso8601(int64_t unix_ns);
 std::string to_iso_date(int64_t unix_ns);
+// Of such a time, or of a day, whose beginning it is.
+Result<int64_t> unix_ns_from_iso8601(std::string_view text);
 // Days since 1970-01-01 of a "YYYY-MM-DD" that exists.
 Result<int64_t> days_from_iso_date(std::string_view date);
 

@@ -34,48 +34,33 @@ Result<std::chrono::seconds> parse_seconds(const std::string& text) {
                 "give whole seconds, such as 600");
 }
 
-Result<bool> is_over(const std::string& path) {
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                           ledger::verify(FileSystem::real(), path, std::nullopt, count::recount));
-  for (const ledger::NodeReport& node : report.nodes) {
-    if (!node.closed) return false;
-  }
-  return true;
-}
-
-Result<std::vector<std::string>> anchor_once(const AnchorWords& words, const std::string& path,
-                                             const sign::NamedSecretKey& key) {
-  const ledger::AnchorOptions options{key, words.name.value_or(key.name), words.keep.value_or("")};
-  auto written = ledger::anchor(FileSystem::real(), Clock::real(), path, options, count::recount);
-  if (!written.ok() && written.status().fault().find("note's signer") != std::string_view::npos) {
-    return Status(Code::invalid_argument,
-                  fmt::format("'{}' cannot be a witness's name in a note", options.name),
-                  "give --name with letters, digits and dots, such as witness.example.org");
-  }
-  return written;
-}
-
 int anchor_run(const AnchorWords& words) {
   const auto path = find_run(words.run);
   if (!path.ok()) return fail(words.run, path.status());
   const auto key = read_secret_key(words.key);
   if (!key.ok()) return fail("anchor --key", key.status());
+  const std::string name = words.name.value_or(key->name);
+  if (!sign::check_signer_name(name).ok()) {
+    return fail("anchor", {Code::invalid_argument,
+                           fmt::format("'{}' cannot be a witness's name in a note", name),
+                           "give --name with letters, digits and dots, such as "
+                           "witness.example.org"});
+  }
   std::optional<std::chrono::seconds> every;
   if (words.every) {
     const auto seconds = parse_seconds(*words.every);
     if (!seconds.ok()) return fail("anchor", seconds.status());
     every = *seconds;
   }
+  const ledger::AnchorOptions options{*key, name, words.keep.value_or("")};
   std::vector<std::string> all;
   while (true) {
-    const auto written = anchor_once(words, *path, *key);
-    if (!written.ok()) return fail(*path, written.status());
-    all.insert(all.end(), written->begin(), written->end());
-    if (!every) break;
-    for (const std::string& file : *written) say("anchored: " + file);
-    const auto over = is_over(*path);
-    if (!over.ok()) return fail(*path, over.status());
-    if (*over) break;
+    const auto anchored =
+        ledger::anchor(FileSystem::real(), Clock::real(), *path, options, count::recount);
+    if (!anchored.ok()) return fail(*path, anchored.status());
+    all.insert(all.end(), anchored->files.begin(), anchored->files.end());
+    if (!every || anchored->over) break;
+    for (const std::string& file : anchored->files) say("anchored: " + file);
     std::this_thread::sleep_for(*every);
   }
   if (words.json) {
@@ -83,8 +68,7 @@ int anchor_run(const AnchorWords& words) {
     return kYes;
   }
   put_line(all.empty() ? "every head was anchored by this key already"
-                       : fmt::format("anchored by '{}', key {}", words.name.value_or(key->name),
-                                     key->key.public_key().id()));
+                       : fmt::format("anchored by '{}', key {}", name, key->key.public_key().id()));
   for (const std::string& file : all) put_line(file);
   return kYes;
 }

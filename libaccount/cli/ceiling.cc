@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "policy/usage.h"
+#include "record/make.h"
 #include "sign/sign.h"
 
 namespace account::cli {
@@ -67,14 +68,17 @@ Result<Bill> read_bill(const CeilingWords& words) {
 struct Counted {
   std::vector<std::string> runs;
   OpCount low, high;
+  record::Counters counters;
   uint64_t device_seconds = 0;
   std::string level;  // of the least
 };
 
-// Of each process from its first to its last line: a process trains on one device.
+// Of each process from its first to its last line: a process trains on one device, and those that
+// were forked from it (loaders of data) on none of their own.
 uint64_t device_seconds_of(const ledger::Report& report) {
   uint64_t seconds = 0;
   for (const ledger::Incarnation& process : report.incarnations) {
+    if (!process.line.parent.empty()) continue;
     seconds += static_cast<uint64_t>((process.last_unix_ns - process.first_unix_ns) / kNsASecond);
   }
   return seconds;
@@ -92,6 +96,10 @@ Result<Counted> count_runs(const CeilingWords& words) {
     counted.runs.push_back(report.run);
     counted.low = saturating_add(counted.low, report.totals.executed);
     counted.high = saturating_add(counted.high, report.totals.upper);
+    for (const auto& [words_of, operations] : record::part_of(report, true).counters) {
+      OpCount& sum = counted.counters[words_of];
+      sum = saturating_add(sum, operations);
+    }
     counted.device_seconds += device_seconds_of(report);
     if (counted.level.empty() || report.level < counted.level) counted.level = report.level;
   }
@@ -133,7 +141,7 @@ Result<Ceiling> ceiling_from(Bill bill, Counted counted) {
 }
 
 policy::Facts facts_from(const Ceiling& ceiling, policy::Facts facts) {
-  facts.operations[{Category::unassigned, Phase::forward}] = ceiling.counted.low;
+  facts.operations = ceiling.counted.counters;
   facts.gap_bound = OpCount::from_raw(ceiling.most.raw() - ceiling.counted.low.raw());
   return facts;
 }
@@ -195,22 +203,16 @@ int run_ceiling(const CeilingWords& words) {
   const auto stated = parse_facts(words.facts);
   if (!stated.ok()) return fail("ceiling", stated.status());
   const policy::Facts facts = facts_from(*ceiling, *stated);
-  Budget verdicts;
-  int code = kYes;
-  for (const std::string& id : words.policies) {
-    const auto policy = policy::load(id);
-    if (!policy.ok()) return fail(id, policy.status());
-    verdicts.push_back(policy::judge(*policy, facts));
-    const int own = policy::exit_code(verdicts.back().verdict);
-    if (own == kReached || code == kYes) code = own;
-  }
+  // Only of policies that are asked for: a bill alone is no count of a training.
+  const auto verdicts = words.policies.empty() ? Budget() : judge_all(words.policies, facts);
+  if (!verdicts.ok()) return fail("ceiling", verdicts.status());
   if (words.json) {
-    put_json(ceiling_json(words, *ceiling, verdicts));
+    put_json(ceiling_json(words, *ceiling, *verdicts));
   } else {
     put_ceiling(words, *ceiling);
-    put_budget(verdicts);
+    put_budget(*verdicts);
   }
-  return code;
+  return exit_code(*verdicts);
 }
 
 }  // namespace

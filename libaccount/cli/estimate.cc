@@ -97,7 +97,16 @@ Result<std::map<std::string, OpCount>> counts_of(const Json& json, std::string_v
   return counts;
 }
 
+Status check_count(std::string_view option, const std::optional<std::string>& text) {
+  if (!text) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(const OpCount count, parse_operations(option, *text));
+  if (count > OpCount()) return {};
+  return {Code::invalid_argument, fmt::format("{} is 0", option), "give 1 or more"};
+}
+
 Result<Step> count_step(const EstimateWords& words) {
+  ACCOUNT_RETURN_IF_ERROR(check_count("--batch", words.batch));
+  ACCOUNT_RETURN_IF_ERROR(check_count("--sequence", words.sequence));
   std::vector<std::string> command = {python(), "-m", "libaccount.estimate", "--count-step",
                                       words.model};
   const auto pass = [&](const char* name, const std::optional<std::string>& value) {
@@ -169,7 +178,7 @@ struct Plan {
   std::optional<double> device_hours;
   std::string why_no_time;
   std::optional<uint64_t> cost_usd;
-  std::vector<policy::Judgement> judgements;
+  Budget judgements;
 };
 
 // Each type of number at its own rate, as libaccount.rates() has it the other way round.
@@ -217,10 +226,7 @@ Result<Plan> plan_of(const EstimateWords& words, const Step& step) {
     facts.operations[{Category::train, phase}] = saturating_multiply(operations, plan.steps);
   }
   if (!facts.cost_usd) facts.cost_usd = plan.cost_usd;
-  for (const std::string& id : words.policies.empty() ? policy::default_ids() : words.policies) {
-    ACCOUNT_ASSIGN_OR_RETURN(const policy::Policy policy, policy::load(id));
-    plan.judgements.push_back(policy::judge(policy, facts));
-  }
+  ACCOUNT_ASSIGN_OR_RETURN(plan.judgements, judge_all(words.policies, facts));
   return plan;
 }
 
@@ -302,13 +308,8 @@ int estimate(const EstimateWords& words) {
     put_step(*step);
     put_plan(*plan);
   }
-  int code = kYes;
-  // Only of policies that were asked for; the others are for information.
-  for (const auto& judgement : plan->judgements) {
-    const int own = words.policies.empty() ? kYes : policy::exit_code(judgement.verdict);
-    if (own == kReached || code == kYes) code = own;
-  }
-  return code;
+  // Of policies that were asked for; the others are for information.
+  return words.policies.empty() ? static_cast<int>(kYes) : exit_code(plan->judgements);
 }
 
 }  // namespace

@@ -24,7 +24,6 @@ Result<Evidence> evidence_of_run(const EvidenceWords& words) {
   evidence.record = std::move(draft.record);
   evidence.line_verified = draft.line_verified;
   evidence.reports = std::move(draft.chain.reports);
-  evidence.run_folders = std::move(draft.chain.folders);
   for (const std::string& parent : words.parents) {
     if (parent != record::kUnknownParent) evidence.records.push_back(parent);
   }

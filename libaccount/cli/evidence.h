@@ -26,8 +26,7 @@ struct Evidence {
   std::vector<std::string> remarks;
   std::string level;
   bool trusted = false;
-  std::vector<std::string> run_folders;  // whole folders of the runs, of a run
-  std::vector<std::string> records;      // files that were read
+  std::vector<std::string> records;  // files that were read
 
   record::Bounds sum() const { return record::sum_up(record).derived; }
   std::vector<std::string> runs() const;  // ids, each once

@@ -27,22 +27,10 @@ struct IncidentWords {
   bool json = false;
 };
 
-// "2026-11-27T10:00:00Z", or a day, whose beginning it is: the earlier time has the earlier
-// deadline.
 Result<int64_t> parse_time(std::string_view option, const std::string& text) {
-  constexpr size_t kDay = 10, kWhole = 20;
-  const auto day = days_from_iso_date(std::string_view(text).substr(0, kDay));
-  if (!day.ok()) return day.status().with_context(option);
-  const int64_t midnight = *day * 24 * kSecondsAnHour * kNsASecond;
-  if (text.size() == kDay) return midnight;
-  int hours = 0, minutes = 0, seconds = 0;
-  if (text.size() == kWhole &&
-      std::sscanf(text.c_str() + kDay, "T%2d:%2d:%2dZ", &hours, &minutes, &seconds) == 3) {
-    const int64_t time = midnight + (hours * kSecondsAnHour + minutes * 60 + seconds) * kNsASecond;
-    if (to_iso8601(time) == text) return time;
-  }
-  return Status(Code::invalid_argument, fmt::format("{}: '{}' is no time", option, text),
-                "write it as 2026-11-27T10:00:00Z or 2026-11-27, in UTC");
+  const auto time = unix_ns_from_iso8601(text);
+  if (!time.ok()) return time.status().with_context(option);
+  return time;
 }
 
 // Those asked for, or all that are built in.

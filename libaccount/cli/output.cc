@@ -76,4 +76,9 @@ int fail(std::string_view place, const Status& status) {
   return exit_code(status);
 }
 
+int fail(std::string_view place, const Status& status, bool json) {
+  if (json) put_json(Json::object({{"ok", false}, {"error", status.to_string()}}));
+  return fail(place, status);
+}
+
 }  // namespace account::cli

@@ -30,6 +30,8 @@ bool flush_data();
 // "account: <place>: <fault>; <next step>" on stderr, in one line whatever it holds; returns the
 // exit code that belongs to the status.
 int fail(std::string_view place, const Status& status);
+// The same, and with `json` also {"ok": false, "error"} as data.
+int fail(std::string_view place, const Status& status, bool json);
 // kYes, or the failure.
 int end_with(std::string_view place, const Status& status);
 // Talk: one line on stderr.

@@ -222,7 +222,7 @@ Status write_files(const ProveWords& words, Json proof, const Evidence& evidence
   }
   if (!words.full) return {};
   ArchiveWords archive;
-  archive.runs = evidence.run_folders;
+  for (const ledger::Report& report : evidence.reports) archive.runs.push_back(report.folder);
   archive.records = evidence.records;
   if (words.policy && policy::built_in_bytes(*words.policy).empty()) {
     archive.policies = {*words.policy};
@@ -236,12 +236,7 @@ int prove(const ProveWords& words) {
   auto question = parse_question(words);
   if (!question.ok()) return fail("prove", question.status());
   const auto evidence = read_evidence(words.evidence);
-  if (!evidence.ok()) {
-    if (words.json) {
-      put_json(Json::object({{"ok", false}, {"error", evidence.status().to_string()}}));
-    }
-    return fail(words.evidence.path, evidence.status());
-  }
+  if (!evidence.ok()) return fail(words.evidence.path, evidence.status(), words.json);
   const policy::Facts facts =
       with_stated(record::facts_of(evidence->record, evidence->line_verified), question->facts);
   Answer answer;

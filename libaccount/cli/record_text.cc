@@ -255,16 +255,25 @@ policy::Facts with_stated(policy::Facts facts, const policy::Facts& stated) {
   return facts;
 }
 
-Result<Budget> budget_of(const record::Record& record, bool line_verified,
-                         const std::vector<std::string>& policies, const FactWords& words) {
-  ACCOUNT_ASSIGN_OR_RETURN(const policy::Facts stated, parse_facts(words));
-  const policy::Facts facts = with_stated(record::facts_of(record, line_verified), stated);
+Result<Budget> judge_all(const std::vector<std::string>& policies, const policy::Facts& facts) {
   Budget budget;
   for (const std::string& id : policies.empty() ? policy::default_ids() : policies) {
     ACCOUNT_ASSIGN_OR_RETURN(const policy::Policy policy, policy::load(id));
     budget.push_back(policy::judge(policy, facts));
   }
   return budget;
+}
+
+int exit_code(const Budget& budget) {
+  policy::Verdict gravest = policy::Verdict::not_applicable;
+  for (const policy::Judgement& judgement : budget) gravest = std::max(gravest, judgement.verdict);
+  return policy::exit_code(gravest);
+}
+
+Result<Budget> budget_of(const record::Record& record, bool line_verified,
+                         const std::vector<std::string>& policies, const FactWords& words) {
+  ACCOUNT_ASSIGN_OR_RETURN(const policy::Facts stated, parse_facts(words));
+  return judge_all(policies, with_stated(record::facts_of(record, line_verified), stated));
 }
 
 Json to_json(const Budget& budget) {

@@ -56,6 +56,10 @@ policy::Facts with_stated(policy::Facts facts, const policy::Facts& stated);
 
 // The room that is left under each policy, from these facts.
 using Budget = std::vector<policy::Judgement>;
+// By these policies, or by those of every training.
+Result<Budget> judge_all(const std::vector<std::string>& policies, const policy::Facts& facts);
+// Of the gravest: kReached before kUnknown.
+int exit_code(const Budget& budget);
 Result<Budget> budget_of(const record::Record& record, bool line_verified,
                          const std::vector<std::string>& policies, const FactWords& words);
 Json to_json(const Budget& budget);

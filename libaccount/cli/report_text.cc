@@ -16,7 +16,6 @@ namespace account::cli {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr size_t kShortId = 16;
 
 // From when the last line covered was written to when the witness saw it; by two clocks.
 int64_t late_seconds(const ledger::AnchorReport& anchor) {
@@ -114,7 +113,7 @@ void put_anchors(const ledger::Report& report) {
       covered = std::max(covered, anchor.size);
       latest = std::max(latest, late_seconds(anchor));
       witnesses.insert(
-          fmt::format("'{}' ({})", anchor.witness_name, anchor.witness_id.substr(0, kShortId)));
+          fmt::format("'{}' ({})", anchor.witness_name, sign::short_id(anchor.witness_id)));
     }
     if (times == 0) continue;
     put_line(

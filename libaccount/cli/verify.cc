@@ -48,12 +48,7 @@ int verify_record(const VerifyWords& words) {
   asked.path = words.path;
   asked.keys = words.keys;
   const auto checked = check_record(asked);
-  if (!checked.ok()) {
-    if (words.json) {
-      put_json(Json::object({{"ok", false}, {"error", checked.status().to_string()}}));
-    }
-    return fail(words.path, checked.status());
-  }
+  if (!checked.ok()) return fail(words.path, checked.status(), words.json);
   const auto budget =
       budget_of(checked->record(), checked->line.verified(), words.policies, words.facts);
   if (!budget.ok()) return fail(words.path, budget.status());
@@ -74,12 +69,7 @@ int verify_record(const VerifyWords& words) {
 
 int verify_proof(const VerifyWords& words) {
   const auto checked = check_proof(words.path, words.keys);
-  if (!checked.ok()) {
-    if (words.json) {
-      put_json(Json::object({{"ok", false}, {"error", checked.status().to_string()}}));
-    }
-    return fail(words.path, checked.status());
-  }
+  if (!checked.ok()) return fail(words.path, checked.status(), words.json);
   if (words.json) {
     Json json = Json::object({{"ok", true},
                               {"trusted", checked->trusted},
@@ -108,12 +98,7 @@ int verify(const VerifyWords& words) {
   TrustWords trust = words.trust;
   if (!words.keys.empty()) trust.key = words.keys[0];
   const auto report = verify_run(words.path, trust);
-  if (!report.ok()) {
-    if (words.json) {
-      put_json(Json::object({{"ok", false}, {"error", report.status().to_string()}}));
-    }
-    return fail(words.path, report.status());
-  }
+  if (!report.ok()) return fail(words.path, report.status(), words.json);
   if (words.json) {
     put_json(to_json(*report));
   } else {

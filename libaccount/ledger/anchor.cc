@@ -12,10 +12,7 @@ namespace account::ledger {
 namespace {
 
 constexpr std::string_view kNoteSuffix = ".note", kKeySuffix = ".pub";
-constexpr size_t kNameDigits = 16;
 constexpr int64_t kSecond = 1'000'000'000;
-
-std::string short_id(const sign::PublicKey& key) { return key.id().substr(0, kNameDigits); }
 
 void read_one(FileSystem& files, const std::string& path, const std::string& place, bool own,
               AnchorShelf& shelf) {
@@ -190,7 +187,6 @@ void check_anchors(const AnchorShelf& shelf, const std::vector<NodeRead>& reads,
 bool anchored_by_witness(const std::vector<NodeRead>& reads,
                          const std::vector<sign::PublicKey>& witnesses, Report& report) {
   bool all = !reads.empty() && !witnesses.empty();
-  const std::vector<std::string>::size_type remarks_before = report.remarks.size();
   for (const NodeRead& read : reads) {
     if (!read.replay || read.lines() == 0) continue;
     uint64_t covered = 0;
@@ -222,12 +218,11 @@ bool anchored_by_witness(const std::vector<NodeRead>& reads,
     }
     all &= covered == read.lines() && while_running;
   }
-  return all && report.remarks.size() == remarks_before;
+  return all;
 }
 
-Result<std::vector<std::string>> anchor(FileSystem& files, const Clock& clock,
-                                        const std::string& path, const AnchorOptions& options,
-                                        Recount recount) {
+Result<Anchored> anchor(FileSystem& files, const Clock& clock, const std::string& path,
+                        const AnchorOptions& options, Recount recount) {
   VerifyOptions how;
   if (!options.keep.empty() && files.exists(options.keep)) how.anchors = {options.keep};
   ACCOUNT_ASSIGN_OR_RETURN(const Report report, verify(files, path, std::nullopt, recount, how));
@@ -240,21 +235,22 @@ Result<std::vector<std::string>> anchor(FileSystem& files, const Clock& clock,
   }
   const sign::PublicKey& key = options.key.key.public_key();
   const sign::NamedPublicKey named{options.name, key};
+  const std::string_view id = sign::short_id(key.id());
   const int64_t now_s = clock.unix_ns() / kSecond;
   std::vector<std::string> folders = {join_path(report.folder, kAnchorFolder)};
   if (!options.keep.empty()) folders.push_back(options.keep);
-  std::vector<std::string> written;
+  Anchored anchored;
   for (const NodeReport& node : report.nodes) {
+    anchored.over &= node.closed;
     if (node.note.empty()) continue;
     ACCOUNT_ASSIGN_OR_RETURN(
         const std::string cosigned,
         sign::cosign_checkpoint(node.note, options.name, now_s, options.key.key));
-    const std::string name =
-        fmt::format("{}-{}-{}{}", node.node, node.lines, short_id(key), kNoteSuffix);
+    const std::string name = fmt::format("{}-{}-{}{}", node.node, node.lines, id, kNoteSuffix);
     for (const std::string& folder : folders) {
       constexpr int kFolderMode = 0755, kFileMode = 0644;
       ACCOUNT_RETURN_IF_ERROR(files.make_directories(folder, kFolderMode));
-      const std::string pub = join_path(folder, short_id(key) + std::string(kKeySuffix));
+      const std::string pub = join_path(folder, std::string(id) + std::string(kKeySuffix));
       if (!files.exists(pub)) {
         ACCOUNT_RETURN_IF_ERROR(
             files.write_atomically(pub, sign::public_key_file(named), kFileMode));
@@ -263,10 +259,10 @@ Result<std::vector<std::string>> anchor(FileSystem& files, const Clock& clock,
       const std::string file = join_path(folder, name);
       if (files.exists(file)) continue;
       ACCOUNT_RETURN_IF_ERROR(files.write_atomically(file, cosigned, kFileMode));
-      written.push_back(file);
+      anchored.files.push_back(file);
     }
   }
-  return written;
+  return anchored;
 }
 
 }  // namespace account::ledger

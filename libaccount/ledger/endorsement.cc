@@ -6,13 +6,13 @@
 #include "base/json.h"
 #include "ledger/format.h"
 #include "ledger/ledger.h"
+#include "sign/self_signed.h"
 
 namespace account::ledger {
 namespace {
 
-constexpr std::string_view kPayloadType = "application/vnd.account.endorsement.v1+json";
-constexpr std::string_view kFormat = "account-endorsement/1";
-constexpr size_t kNameDigits = 16;
+constexpr sign::StatementKind kKind = {"application/vnd.account.endorsement.v1+json",
+                                       "account-endorsement/1", kSmallFileCapBytes};
 
 Result<Head> parse_head(const Json& item) {
   ACCOUNT_RETURN_IF_ERROR(item.only_members({"node", "origin", "size", "root"}));
@@ -26,17 +26,9 @@ Result<Head> parse_head(const Json& item) {
   return head;
 }
 
-Result<Endorsement> parse_payload(std::string_view payload) {
-  ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(payload, kSmallFileCapBytes));
+Result<Endorsement> parse_payload(const Json& json, sign::PublicKey key) {
   ACCOUNT_RETURN_IF_ERROR(json.only_members(
       {"format", "run", "heads", "operations", "time_unix_ns", "name", "public"}));
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string format, json.get_string("format"));
-  if (format != kFormat) {
-    return Status(Code::corrupt, fmt::format("its format is '{}', not '{}'", format, kFormat));
-  }
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string encoded, json.get_string("public"));
-  ACCOUNT_ASSIGN_OR_RETURN(const Bytes raw, from_base64(encoded));
-  ACCOUNT_ASSIGN_OR_RETURN(sign::PublicKey key, sign::PublicKey::from_bytes(raw));
   Endorsement endorsement{"", {}, OpCount(), 0, "", std::move(key)};
   ACCOUNT_ASSIGN_OR_RETURN(endorsement.run, json.get_string("run"));
   ACCOUNT_ASSIGN_OR_RETURN(const Json* heads, json.get_array("heads"));
@@ -58,7 +50,7 @@ Result<Endorsement> parse_payload(std::string_view payload) {
 
 std::string endorsement_path(const std::string& run_folder, const sign::PublicKey& key) {
   return join_path(join_path(run_folder, kEndorsementFolder),
-                   key.id().substr(0, kNameDigits) + ".json");
+                   std::string(sign::short_id(key.id())) + ".json");
 }
 
 std::string write_endorsement(const Endorsement& endorsement, const sign::SecretKey& key) {
@@ -67,27 +59,17 @@ std::string write_endorsement(const Endorsement& endorsement, const sign::Secret
     heads.push(Json::object(
         {{"node", head.node}, {"origin", head.origin}, {"size", head.size}, {"root", head.root}}));
   }
-  const Json payload = Json::object({{"format", kFormat},
-                                     {"run", endorsement.run},
-                                     {"heads", std::move(heads)},
-                                     {"operations", endorsement.operations},
-                                     {"time_unix_ns", time_json(endorsement.unix_ns)},
-                                     {"name", endorsement.name},
-                                     {"public", to_base64(endorsement.key.bytes())}});
-  sign::Envelope envelope{std::string(kPayloadType), payload.dump(), {}};
-  add_signature(envelope, key);
-  return write_envelope(envelope);
+  const Json said = Json::object({{"run", endorsement.run},
+                                  {"heads", std::move(heads)},
+                                  {"operations", endorsement.operations},
+                                  {"time_unix_ns", time_json(endorsement.unix_ns)},
+                                  {"name", endorsement.name}});
+  return sign::write_self_signed(said, kKind, key).bytes;
 }
 
 Result<Endorsement> parse_endorsement(std::string_view bytes) {
-  ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
-                           sign::parse_lone_envelope(bytes, kSmallFileCapBytes));
-  // The payload is read before its signature is checked, since it names the key; nothing of it is
-  // used unless the signature holds.
-  ACCOUNT_ASSIGN_OR_RETURN(Endorsement endorsement, parse_payload(envelope.payload));
-  ACCOUNT_RETURN_IF_ERROR(
-      sign::verify_envelope(envelope, kPayloadType, {endorsement.key}, 1).status());
-  return endorsement;
+  ACCOUNT_ASSIGN_OR_RETURN(sign::SelfSigned statement, sign::parse_self_signed(bytes, kKind));
+  return parse_payload(statement.json, std::move(statement.key));
 }
 
 }  // namespace account::ledger

@@ -236,13 +236,16 @@ Result<std::string> endorse(FileSystem& files, const Clock& clock, const std::st
 
 struct AnchorOptions {
   const sign::NamedSecretKey& key;
-  std::string name;  // as a signer's name in a note: printable ASCII without space and '+'
+  std::string name;  // a signer's name in a note (sign::check_signer_name)
   std::string keep;  // folder of the witness's own copies; may be empty
 };
 // Verifies the run, also against the copies kept, then cosigns the heads of all its nodes into
-// <run>/anchors/ (and `keep`). Returns the files that are new: none where every head had one.
-Result<std::vector<std::string>> anchor(FileSystem& files, const Clock& clock,
-                                        const std::string& path, const AnchorOptions& options,
-                                        Recount recount);
+// <run>/anchors/ (and `keep`).
+struct Anchored {
+  std::vector<std::string> files;  // that are new: none where every head had one
+  bool over = true;                // what was anchored is all of it: every ledger is closed
+};
+Result<Anchored> anchor(FileSystem& files, const Clock& clock, const std::string& path,
+                        const AnchorOptions& options, Recount recount);
 
 }  // namespace account::ledger

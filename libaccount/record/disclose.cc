@@ -80,7 +80,7 @@ Status disclose(FileSystem& files, Disclosure level, Draft& draft) {
     Json run = Json::object({{"run", report.run}, {"ranks", steps_json(report)}});
     if (level == Disclosure::shapes) {
       ACCOUNT_ASSIGN_OR_RETURN(const std::set<std::string> rows,
-                               rows_of(files, draft.chain.folders[i]));
+                               rows_of(files, draft.chain.reports[i].folder));
       run.set("by_op", Json::counts(report.totals.by_op));
       run.set("by_dtype", Json::counts(report.totals.by_dtype));
       set_rows(rows, run);

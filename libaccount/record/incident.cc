@@ -5,22 +5,21 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "ledger/format.h"
 #include "record/record.h"
+#include "sign/self_signed.h"
 
 namespace account::record {
 namespace {
 
-constexpr std::string_view kType = "application/vnd.account.incident.v1+json";
-constexpr std::string_view kFormat = "account-incident/1";
-constexpr uint64_t kCapBytes = uint64_t{64} << 10;
+constexpr sign::StatementKind kKind = {"application/vnd.account.incident.v1+json",
+                                       "account-incident/1", uint64_t{64} << 10};
 constexpr int64_t kNsAnHour = int64_t{3600} * 1'000'000'000;
 
-std::string file_name(std::string_view payload) {
-  return std::string(short_id(sign::to_hex(sign::sha256(payload)))).append(kIncidentSuffix);
+std::string file_name(std::string_view id) {
+  return std::string(short_id(id)).append(kIncidentSuffix);
 }
 
 Json deadline_json(const IncidentDeadline& deadline) {
@@ -44,23 +43,14 @@ Result<IncidentDeadline> parse_deadline(const Json& json) {
 }
 
 Result<FiledIncident> parse(std::string_view bytes, std::string_view name) {
-  ACCOUNT_ASSIGN_OR_RETURN(const sign::Envelope envelope,
-                           sign::parse_lone_envelope(bytes, kCapBytes));
-  if (file_name(envelope.payload) != name) {
+  ACCOUNT_ASSIGN_OR_RETURN(sign::SelfSigned statement, sign::parse_self_signed(bytes, kKind));
+  const Json& json = statement.json;
+  if (file_name(statement.id) != name) {
     return Status(Code::corrupt, "the file is not named by its payload");
   }
-  ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(envelope.payload, kCapBytes));
   ACCOUNT_RETURN_IF_ERROR(
       json.only_members({"format", "what", "run", "line", "draft", "believed", "learned_unix_ns",
                          "deadlines", "made_unix_ns", "signer", "public"}));
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string format, json.get_string("format"));
-  if (format != kFormat) {
-    return Status(Code::corrupt, fmt::format("its format is '{}', not '{}'", format, kFormat));
-  }
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string encoded, json.get_string("public"));
-  ACCOUNT_ASSIGN_OR_RETURN(const Bytes raw, from_base64(encoded));
-  ACCOUNT_ASSIGN_OR_RETURN(sign::PublicKey key, sign::PublicKey::from_bytes(raw));
-  ACCOUNT_RETURN_IF_ERROR(sign::verify_envelope(envelope, kType, {key}, 1).status());
   Incident incident;
   ACCOUNT_ASSIGN_OR_RETURN(incident.what, json.get_string("what"));
   ACCOUNT_ASSIGN_OR_RETURN(incident.run, json.get_string("run"));
@@ -75,7 +65,7 @@ Result<FiledIncident> parse(std::string_view bytes, std::string_view name) {
     ACCOUNT_ASSIGN_OR_RETURN(IncidentDeadline deadline, parse_deadline(item));
     incident.deadlines.push_back(std::move(deadline));
   }
-  return FiledIncident{"", std::move(incident), std::move(key)};
+  return FiledIncident{"", std::move(incident), std::move(statement.key)};
 }
 
 bool in_force(const policy::Policy& policy, const std::string& date) {
@@ -156,24 +146,20 @@ Result<std::string> write_incident(FileSystem& files, const std::string& folder,
   for (const IncidentDeadline& deadline : incident.deadlines) {
     deadlines.push(deadline_json(deadline));
   }
-  const Json payload =
-      Json::object({{"format", kFormat},
-                    {"what", incident.what},
-                    {"run", incident.run},
-                    {"line", incident.line},
-                    {"draft", incident.draft},
-                    {"believed", incident.believed},
-                    {"learned_unix_ns", ledger::time_json(incident.learned_unix_ns)},
-                    {"deadlines", std::move(deadlines)},
-                    {"made_unix_ns", ledger::time_json(incident.made_unix_ns)},
-                    {"signer", incident.signer},
-                    {"public", to_base64(key.public_key().bytes())}});
-  sign::Envelope envelope{std::string(kType), payload.dump(), {}};
-  add_signature(envelope, key);
+  const Json said = Json::object({{"what", incident.what},
+                                  {"run", incident.run},
+                                  {"line", incident.line},
+                                  {"draft", incident.draft},
+                                  {"believed", incident.believed},
+                                  {"learned_unix_ns", ledger::time_json(incident.learned_unix_ns)},
+                                  {"deadlines", std::move(deadlines)},
+                                  {"made_unix_ns", ledger::time_json(incident.made_unix_ns)},
+                                  {"signer", incident.signer}});
+  const auto [bytes, id] = sign::write_self_signed(said, kKind, key);
   constexpr int kFolderMode = 0755, kFileMode = 0644;
-  const std::string path = join_path(folder, file_name(envelope.payload));
+  const std::string path = join_path(folder, file_name(id));
   ACCOUNT_RETURN_IF_ERROR(files.make_directories(folder, kFolderMode));
-  ACCOUNT_RETURN_IF_ERROR(files.write_atomically(path, write_envelope(envelope), kFileMode));
+  ACCOUNT_RETURN_IF_ERROR(files.write_atomically(path, bytes, kFileMode));
   return path;
 }
 
@@ -183,7 +169,7 @@ Result<std::vector<FiledIncident>> read_incidents(FileSystem& files, const std::
   for (const std::string& name : names) {
     if (!name.ends_with(kIncidentSuffix)) continue;
     const std::string path = join_path(folder, name);
-    ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, files.read(path, kCapBytes));
+    ACCOUNT_ASSIGN_OR_RETURN(const std::string bytes, files.read(path, kKind.cap_bytes));
     auto parsed = parse(bytes, name);
     if (!parsed.ok()) return parsed.status().with_context(path);
     parsed->path = path;

@@ -43,7 +43,7 @@ class Collector {
       ACCOUNT_RETURN_IF_ERROR(take_earlier(report->run, from));
     }
     for (std::string& id : parents_named(*report)) parents_.insert(std::move(id));
-    keep(*report, !cut, path);
+    keep(*report, !cut);
     return Status();
   }
 
@@ -66,7 +66,7 @@ class Collector {
     return taken;
   }
 
-  void keep(const ledger::Report& report, bool whole, const std::string& path) {
+  void keep(const ledger::Report& report, bool whole) {
     Part part = part_of(report, whole);
     const auto known =
         std::find_if(chain_.parts.begin(), chain_.parts.end(),
@@ -75,7 +75,6 @@ class Collector {
     if (known == chain_.parts.end()) {
       chain_.parts.push_back(std::move(part));
       chain_.reports.push_back(report);
-      chain_.folders.push_back(path);
     } else if (known->executed < part.executed) {
       chain_.reports[static_cast<size_t>(known - chain_.parts.begin())] = report;
       *known = std::move(part);
@@ -254,7 +253,7 @@ Result<Draft> draft(FileSystem& files, const Sources& sources, ledger::Recount r
   record.model = draft.chain.model;
   record.parts = draft.chain.parts;
   for (size_t i = 0; i < record.parts.size(); ++i) {
-    const std::string& folder = draft.chain.folders[i];
+    const std::string& folder = draft.chain.reports[i].folder;
     ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Declaration> declared,
                              read_declarations(files, folder, record.parts[i].run));
     for (const Declaration& one : declared) record.claims.push_back(one.claim);

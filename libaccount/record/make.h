@@ -55,7 +55,6 @@ struct Chain {
   std::vector<Part> parts;              // the run itself last
   std::vector<std::string> parents;     // ids of records
   std::vector<ledger::Report> reports;  // of the parts
-  std::vector<std::string> folders;     // of the parts' runs
 };
 
 // The run at `path`, and what it went on from, in `folders` (each holds runs as <folder>/<run id>).

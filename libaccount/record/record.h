@@ -121,8 +121,7 @@ struct Record {
 
 inline constexpr std::string_view kPayloadType = "application/vnd.in-toto+json";
 inline constexpr std::string_view kRecordSuffix = ".compute.json";
-// How ids are named where people read them, and in names of files.
-inline std::string_view short_id(std::string_view id) { return id.substr(0, 16); }
+using sign::short_id;
 inline constexpr uint64_t kRecordCapBytes = uint64_t{16} << 20;
 
 // The DSSE envelope of the in-toto statement, signed: one line.

@@ -14,15 +14,6 @@ constexpr char kCosignature = '\x04';                     // C2SP tlog-cosignatu
 constexpr size_t kKeyHashBytes = 4;
 constexpr size_t kNameCapBytes = 256;
 
-Status check_signer_name(std::string_view name) {
-  const bool fits = !name.empty() && name.size() <= kNameCapBytes &&
-                    std::all_of(name.begin(), name.end(),
-                                [](char c) { return c > 0x20 && c < 0x7f && c != '+'; });
-  if (fits) return Status();
-  return Status(Code::corrupt,
-                "a note's signer has a name of 1 to 256 printable ASCII characters without '+'");
-}
-
 // C2SP signed-note: SHA-256(name || 0x0A || type || public key)[:4].
 std::string key_hash(std::string_view name, const PublicKey& key, char type = kEd25519) {
   std::string named(name);
@@ -109,6 +100,15 @@ Result<Checkpoint> parse_checkpoint_text(std::string_view text) {
 
 }  // namespace
 
+Status check_signer_name(std::string_view name) {
+  const bool fits = !name.empty() && name.size() <= kNameCapBytes &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return c > 0x20 && c < 0x7f && c != '+'; });
+  if (fits) return Status();
+  return Status(Code::corrupt,
+                "a note's signer has a name of 1 to 256 printable ASCII characters without '+'");
+}
+
 Result<std::string> sign_note(std::string_view text, std::string_view name, const SecretKey& key) {
   ACCOUNT_RETURN_IF_ERROR(check_signer_name(name));
   if (text.empty() || text.back() != '\n') {
@@ -128,7 +128,8 @@ Result<std::string> verify_note(std::string_view note, std::string_view name,
                                         "', not by '" + std::string(name) + "'");
   }
   if (!parts.blob.starts_with(key_hash(name, key))) {
-    return Status(Code::unverified, "the note names another key than " + key.id().substr(0, 16));
+    return Status(Code::unverified,
+                  "the note names another key than " + std::string(short_id(key.id())));
   }
   const std::string_view signature = std::string_view(parts.blob).substr(kKeyHashBytes);
   ACCOUNT_RETURN_IF_ERROR(key.verify(parts.text, signature));
@@ -220,7 +221,8 @@ bool is_cosigned_by(const CosignedCheckpoint& cosigned, const PublicKey& key) {
 
 Status verify_cosignature(const CosignedCheckpoint& cosigned, const PublicKey& key) {
   if (!is_cosigned_by(cosigned, key)) {
-    return {Code::unverified, "the cosignature names another key than " + key.id().substr(0, 16)};
+    return {Code::unverified,
+            "the cosignature names another key than " + std::string(short_id(key.id()))};
   }
   return key.verify(cosigned_message(text_of(cosigned.note), cosigned.unix_s), cosigned.signature);
 }

@@ -22,6 +22,8 @@ using Digest = std::array<uint8_t, 32>;
 Digest sha256(std::string_view bytes);
 std::string_view as_bytes(const Digest& digest);  // a view of its 32 bytes
 std::string to_hex(const Digest& digest);
+// How digests and ids of keys are named where people read them, and in names of files.
+inline std::string_view short_id(std::string_view hex) { return hex.substr(0, 16); }
 Result<Digest> digest_from_hex(std::string_view hex);
 Result<Digest> digest_from_bytes(std::string_view raw32);
 
@@ -156,6 +158,8 @@ class MerkleTree {
 
 // ---- C2SP signed notes, and checkpoints as their text ----------------------------------------
 
+// 1 to 256 characters of printable ASCII without space and '+'; corrupt otherwise.
+Status check_signer_name(std::string_view name);
 // `text` ends with '\n'; `name` is the signer's: printable ASCII without space and '+'. The note is
 // the text, an empty line and one signature line.
 Result<std::string> sign_note(std::string_view text, std::string_view name, const SecretKey& key);

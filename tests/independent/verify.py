@@ -394,9 +394,10 @@ def sums_of(nodes: list[Node]) -> dict[str, int]:
     return {**sums, "bound": sum(node.bound for node in nodes)}
 
 
-def read_nodes(run: pathlib.Path, further: set[int] | None = None) -> list[Node]:
+def read_nodes(run: pathlib.Path, further: set[int]) -> list[Node]:
+    """All verified; each keeps its head at these sizes, and at those of the anchors."""
     sizes = {Anchor(path.read_bytes()).size for path in run.glob("anchors/*.note")}
-    sizes |= further or set()
+    sizes |= further
     nodes = [Node(folder, sizes) for folder in sorted(run.glob("node-*"))
              if (folder / "checkpoint").exists()]
     need(nodes and len({node.identity["run"] for node in nodes}) == 1, "not one run")
@@ -409,7 +410,7 @@ def read_nodes(run: pathlib.Path, further: set[int] | None = None) -> list[Node]
 
 
 def totals(run: pathlib.Path) -> dict[str, int]:
-    return sums_of(read_nodes(run))
+    return sums_of(read_nodes(run, set()))
 
 
 def endorsed_by(run: pathlib.Path, nodes: list[Node]) -> list[bytes]:
@@ -454,8 +455,7 @@ def check_anchors(run: pathlib.Path, nodes: list[Node], given: list[bytes]) -> i
     return len(notes)
 
 
-def verify_run(run: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
-    nodes = read_nodes(run)
+def check_run(run: pathlib.Path, nodes: list[Node], keys: list[bytes]) -> dict[str, Any]:
     endorsers = endorsed_by(run, nodes)
     need(not keys or any(key in keys for key in endorsers), "endorsed by none of the keys given")
     anchors = check_anchors(run, nodes, keys)
@@ -603,26 +603,35 @@ def verify_weights(folder: pathlib.Path, public: bytes | None = None) -> Record:
 # ---- archives ----------------------------------------------------------------------------------
 
 
-def verify_proof(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
+class Proof:
     """A full proof's statement: its heads are those of the ledgers, and its sum is theirs."""
-    _, said, public = open_envelope((folder / "proof.json").read_bytes(),
-                                    "application/vnd.account.proof.v1+json",
-                                    lambda payload: payload["public"])
-    need(said["format"] == "account-proof/1", "another format of proof")
-    need(not keys or public in keys, "signed by none of the keys given")
-    proof = said["proof"]
-    total = sum(count(claim["low"]) for claim in proof["declared"])
-    for head in proof["runs"]:
-        nodes = read_nodes(folder / "runs" / head["run"], {head["lines"]})
-        node = next((n for n in nodes if n.identity["node"] == head["node"]), None)
-        need(node, f"the ledger of {head['run']}, node {head['node']}, is not there")
-        assert node is not None
-        root, _ = node.past.get(head["lines"], (b"", None))
-        need(root.hex() == head["root"], f"the ledger of {head['run']} is another one")
-        total += node.counted[head["lines"]]
-    need(str(total) == proof["sums"]["own"]["low"], "the sum is not that of the ledgers")
-    return {"verdict": proof["verdict"], "operations": proof["operations"],
-            "level": proof["level"], "signed_by": key_id(public)}
+
+    def __init__(self, envelope: bytes) -> None:
+        _, said, self.public = open_envelope(envelope, "application/vnd.account.proof.v1+json",
+                                             lambda payload: payload["public"])
+        need(said["format"] == "account-proof/1", "another format of proof")
+        self.said = said["proof"]
+        self.total = sum(count(claim["low"]) for claim in self.said["declared"])
+
+    def sizes(self, run: str) -> set[int]:
+        return {head["lines"] for head in self.said["runs"] if head["run"] == run}
+
+    def add(self, run: str, nodes: list[Node]) -> None:
+        for head in self.said["runs"]:
+            node = next((n for n in nodes if n.identity["node"] == head["node"]), None)
+            if head["run"] != run or node is None:
+                continue
+            root, _ = node.past.get(head["lines"], (b"", None))
+            need(root.hex() == head["root"], f"the ledger of {run} is another one")
+            self.total += node.counted[head["lines"]]
+
+    def check(self) -> dict[str, Any]:
+        """After all runs: a ledger that is not there would be missing from the sum."""
+        sums = self.said["sums"]
+        need(str(self.total) == sums["own"]["low"], "the sum is not that of the ledgers")
+        need(self.said["operations"] == sums["derived"]["low"], "another total than its sums say")
+        return {"verdict": self.said["verdict"], "operations": self.said["operations"],
+                "level": self.said["level"], "signed_by": key_id(self.public)}
 
 
 def verify_archive(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
@@ -637,10 +646,17 @@ def verify_archive(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
     need(present <= set(listed), f"not in the manifest: {', '.join(sorted(present - set(listed)))}")
     for name, digest in listed.items():
         need(sha256((folder / name).read_bytes()) == digest, f"{name} was changed")
+    proof = None
+    if (folder / "proof.json").exists():
+        proof = Proof((folder / "proof.json").read_bytes())
+        need(not keys or proof.public in keys, "proof.json: signed by none of the keys given")
     found: dict[str, Any] = {"retain_until": manifest["retain_until"], "runs": [], "records": []}
     for run in sorted((folder / "runs").glob("*")):
         try:
-            found["runs"].append(verify_run(run, keys))
+            nodes = read_nodes(run, proof.sizes(run.name) if proof else set())
+            found["runs"].append(check_run(run, nodes, keys))
+            if proof:
+                proof.add(run.name, nodes)
         except Refused as fault:
             raise Refused(f"runs/{run.name}: {fault}") from fault
     for path in sorted((folder / "records").glob("*.compute.json")):
@@ -650,11 +666,8 @@ def verify_archive(folder: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
         except Refused as fault:
             raise Refused(f"records/{path.name}: {fault}") from fault
         found["records"].append({"id": record.id, "sums": record.sums()})
-    if (folder / "proof.json").exists():
-        try:
-            found["proof"] = verify_proof(folder, keys)
-        except Refused as fault:
-            raise Refused(f"proof.json: {fault}") from fault
+    if proof:
+        found["proof"] = proof.check()
     return found
 
 
@@ -662,7 +675,7 @@ def verify(path: pathlib.Path, keys: list[bytes]) -> dict[str, Any]:
     if (path / "manifest.json").exists():
         return verify_archive(path, keys)
     if any(path.glob("node-*")):
-        return verify_run(path, keys)
+        return check_run(path, read_nodes(path, set()), keys)
     record = verify_weights(path)
     need(not keys or record.public in keys, "signed by none of the keys given")
     return {"id": record.id, "sums": record.sums()}

@@ -39,10 +39,10 @@ def main(words: list[str]) -> int:
 def _count_step(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="account estimate", add_help=False)
     parser.add_argument("model")
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int)
     parser.add_argument("--sequence", type=int)
     parser.add_argument("--attention", default="flash")
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--dtype")
     parser.add_argument("--recompute", action="store_true")
     args = parser.parse_args(words)
     try:
@@ -54,8 +54,11 @@ def _count_step(words: list[str]) -> int:
 
 
 def _figures(args: argparse.Namespace) -> dict[str, Any]:
-    known: dict[str, Any] = {"attention": args.attention, "recompute": args.recompute}
+    known: dict[str, Any] = {"attention": args.attention}
     if ":" in args.model and not Path(args.model).exists():
+        if args.batch or args.sequence or args.dtype or args.recompute:
+            raise Error("a function's step says itself what it runs on; leave --batch, "
+                        "--sequence, --dtype and --recompute out", "invalid_argument")
         step = _step_of_function(args.model)
     else:
         step = _step_of_config(args, known)
@@ -94,23 +97,25 @@ def _step_of_config(args: argparse.Namespace, known: dict[str, Any]) -> Callable
     """One step of causal language modelling: forward with loss, backward. Adds to what is known."""
     config = _config(Path(args.model))
     length = args.sequence or getattr(config, "max_position_embeddings", None)
-    if length is None or length < 1 or args.batch < 1:
-        raise Error("--sequence and --batch have to be 1 or more", "invalid_argument")
-    known |= {"sequence": length, "batch": args.batch, "tokens": args.batch * length,
-              "dtype": args.dtype}
+    if length is None:
+        raise Error("the config does not say how long a sequence is; give --sequence",
+                    "invalid_argument")
+    batch, dtype = args.batch or 1, args.dtype or "bfloat16"
+    known |= {"sequence": length, "batch": batch, "tokens": batch * length, "dtype": dtype,
+              "recompute": args.recompute}
 
     def step() -> None:
         import torch
 
         models: Any = importlib.import_module("transformers").AutoModelForCausalLM
-        net = models.from_config(config, dtype=_dtype(args.dtype))
+        net = models.from_config(config, dtype=_dtype(dtype))
         net.train()
         if args.recompute:
             enable = getattr(net, "activation_checkpointing_enable", None)  # transformers 5
             (enable or net.gradient_checkpointing_enable)({"use_reentrant": False})
         known["name"] = type(net).__name__
         known["parameters"] = str(sum(p.numel() for p in net.parameters()))
-        ids = torch.ones(args.batch, length, dtype=torch.long)
+        ids = torch.ones(batch, length, dtype=torch.long)
         net(input_ids=ids, labels=ids, use_cache=False).loss.backward()
 
     return step

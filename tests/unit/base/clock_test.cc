@@ -55,5 +55,17 @@ TEST(ClockTest, FakeClockMovesOnlyWhenTold) {
   EXPECT_EQ(clock.monotonic_ns() - monotonic_before, 5 * kSecond);
 }
 
+TEST(DateTest, ReadsTheTimesThatItWrites) {
+  for (const int64_t time : {int64_t{0}, 951'782'400 * kSecond, 1'000'000'000 * kSecond}) {
+    EXPECT_EQ(unix_ns_from_iso8601(to_iso8601(time)).value(), time);
+  }
+  EXPECT_EQ(unix_ns_from_iso8601("2001-09-09").value(), 999'993'600 * kSecond);
+  for (const char* text : {"", "2001", "2001-09-09T", "2001-09-09T01:46:40", "2001-09-09T01:46:60Z",
+                           "2001-09-09T24:00:00Z", "2001-09-09T-1:46:40Z", "2001-09-09T01:46:40Z ",
+                           "2001-09-09 01:46:40Z", "2001-02-30T01:46:40Z"}) {
+    EXPECT_FALSE(unix_ns_from_iso8601(text).ok()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace account

@@ -283,6 +283,14 @@ TEST_F(EvidenceTest, TheBillBoundsWhatWasComputedCountedOrNot) {
   EXPECT_EQ(both.text("counted"), "1000");
   EXPECT_EQ(both.text("level"), "L3");
   EXPECT_EQ(both.text("covers"), "acme, 2026");
+  // What a rule does not count is not counted here either.
+  const std::string limit = write("limit.json", R"({"format":"account-policy-1","id":"ours",
+      "title":"t","jurisdiction":"j","status":"in_force","effective_from":"2020-01-01",
+      "rules":[{"name":"r","applies_to":"a","operator":">=","operations":"500","cumulative":false,
+      "counts":{"categories":["evaluate"],"phases":["forward"]}}],"deadlines":[],"citation":"c",
+      "grade":"memory","notes":[]})");
+  const Said excluded = account({"ceiling", run_, "--usage", sacct, "--policy", limit});
+  EXPECT_EQ(excluded.code, 5) << excluded.out << excluded.err;  // the rest of the bill may reach it
   EXPECT_EQ(account({"ceiling", run_, "--usage", sacct, "--json"}).text("level"), "L0");
   // Enough time to reach it means that it may have been reached.
   const Said unknown = account({"ceiling", "--hours", "6000000", "--device", "H100 SXM", "--cost",

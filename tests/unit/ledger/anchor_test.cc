@@ -26,7 +26,7 @@ class AnchorTest : public ::testing::Test {
   static sign::PublicKey public_key(char seed) { return key(seed).key.public_key(); }
 
   // `seconds` after (or before) the last line was written.
-  Result<std::vector<std::string>> anchor_run(int64_t seconds = 0, const std::string& keep = "") {
+  Result<Anchored> anchor_run(int64_t seconds = 0, const std::string& keep = "") {
     FakeClock clock;
     clock.set_unix_ns(verified(run_).nodes[0].last_unix_ns + seconds * 1'000'000'000);
     const sign::NamedSecretKey witness = key(9);
@@ -128,10 +128,17 @@ TEST_F(AnchorTest, AnchorsAHeadOnce) {
   write_sample(FileSystem::real(), run_);
   const auto first = anchor_run(0, kept_);
   ASSERT_THAT(first, IsOk());
-  EXPECT_EQ(first->size(), 2u);  // in the run, and the witness's copy
+  EXPECT_EQ(first->files.size(), 2u);  // in the run, and the witness's copy
   const auto second = anchor_run(60, kept_);
   ASSERT_THAT(second, IsOk());
-  EXPECT_TRUE(second->empty());
+  EXPECT_TRUE(second->files.empty());
+}
+
+TEST_F(AnchorTest, SaysWhetherAllOfTheRunIsAnchored) {
+  write_open();
+  EXPECT_FALSE(anchor_run(-1)->over);
+  end();
+  EXPECT_TRUE(anchor_run(1)->over);
 }
 
 TEST_F(AnchorTest, PassesOverAWitnesssCopiesOfOtherRuns) {
