@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/cost.h"
 #include "cli/output.h"
 #include "cli/record_text.h"
 #include "cli/report_text.h"
@@ -18,7 +19,6 @@
 namespace account::cli {
 namespace {
 
-constexpr int64_t kNsASecond = 1'000'000'000;
 constexpr uint64_t kSecondsAnHour = 3600;
 constexpr uint64_t kUsageCapBytes = uint64_t{256} << 20;
 
@@ -72,17 +72,6 @@ struct Counted {
   uint64_t device_seconds = 0;
   std::string level;  // of the least
 };
-
-// Of each process from its first to its last line: a process trains on one device, and those that
-// were forked from it (loaders of data) on none of their own.
-uint64_t device_seconds_of(const ledger::Report& report) {
-  uint64_t seconds = 0;
-  for (const ledger::Incarnation& process : report.incarnations) {
-    if (!process.line.parent.empty()) continue;
-    seconds += static_cast<uint64_t>((process.last_unix_ns - process.first_unix_ns) / kNsASecond);
-  }
-  return seconds;
-}
 
 Result<Counted> count_runs(const CeilingWords& words) {
   Counted counted;

@@ -15,7 +15,9 @@ void add_host_options(const Verb& verb, HostWords& words) {
   verb.takes("--dir", words.dir, "Where runs are kept (ACCOUNT_DIR; default account)");
   verb.takes("--run", words.run, "Run id; an existing one resumes (ACCOUNT_RUN)");
   verb.takes("--model", words.model, "Name of the model, for people (ACCOUNT_MODEL)");
-  verb.takes_many("--policy", words.policies, "Policy to judge by while running; may be repeated");
+  verb.takes_many("--policy", words.policies,
+                  "Policy to judge by while running, as ID, ID:stop, ID:pause@0.95; may be "
+                  "repeated (ACCOUNT_POLICIES)");
   verb.takes(
       "--authority", words.authority,
       "PATH[#SHA-256 of its first root] of a directory whose stop orders are obeyed; several "

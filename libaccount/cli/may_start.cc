@@ -15,8 +15,13 @@ int may_start(const HostWords& words, const std::vector<std::string>& command) {
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("may-start", options.status());
   if (!command.empty()) options->job.command = command_digest(command);
-  if (settings->off || options->authorities.empty()) return kYes;  // nobody is asked
+  if (settings->off) return kYes;
   const keeper::Surroundings real = real_surroundings();
+  if (const Status limits = keeper::judge_limits(real.files, real.clock, options->place);
+      !limits.ok()) {
+    return fail("may-start", limits);
+  }
+  if (options->authorities.empty()) return kYes;  // nobody is asked
   const auto judged = keeper::judge_start(real.files, real.clock, *options);
   if (!judged.ok()) {
     // An authority that cannot be read is no permission, whatever hinders it.
@@ -31,12 +36,13 @@ int may_start(const HostWords& words, const std::vector<std::string>& command) {
 
 void add_may_start(const Verb& program, const std::vector<std::string>& command) {
   const Verb verb =
-      program.verb("may-start", "Whether a stop stands against a job; starts nothing");
+      program.verb("may-start", "Whether a stop or a limit stands against a job; starts nothing");
   auto words = std::make_shared<HostWords>();
   add_host_options(verb, *words);
   verb.footer(
       "The words are those of `account run`, for the same judgement. Exit codes: 0 it may start,\n"
-      "86 a stop stands, 2 that cannot be judged (an authority that cannot be read).\n\n"
+      "86 a stop stands, 3 the run has crossed a limit of its own that nobody has acknowledged, 2\n"
+      "that cannot be judged (an authority that cannot be read).\n\n"
       "Example:\n"
       "  account may-start --authority /srv/acme --model acme/chat-7b -- torchrun train.py");
   verb.does([words, command] { return may_start(*words, command); });

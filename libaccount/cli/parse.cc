@@ -40,6 +40,7 @@ void add_verbs(const Verb& program, const Words& command) {
   add_incident(program);
   add_archive(program);
   add_ceiling(program);
+  add_cost(program);
   add_estimate(program);
   add_record(program);
   add_history(program);

@@ -167,7 +167,8 @@ void add_judge(const Verb& group) {
 }  // namespace
 
 void add_policy(const Verb& program) {
-  const Verb group = program.verb("policy", "Dated legal thresholds: list, show, judge, lint");
+  const Verb group =
+      program.verb("policy", "Dated legal thresholds: list, show, judge, lint, acknowledge");
   group.footer("Example:\n  account policy list");
   add_judge(group);
 
@@ -194,6 +195,8 @@ void add_policy(const Verb& program) {
       "Exit code 0 where it can be read (remarks are no faults), 2 where it cannot.\n\n"
       "Example:\n  account policy lint our-limit.json");
   lint_verb.does([path, lint_json] { return lint(*path, *lint_json); });
+
+  add_acknowledge(group);
 }
 
 }  // namespace account::cli

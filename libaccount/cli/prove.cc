@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "cli/archive.h"
+#include "cli/cost.h"
 #include "cli/evidence.h"
 #include "cli/output.h"
 #include "cli/proof.h"
@@ -26,6 +27,7 @@ struct ProveWords {
   std::optional<std::string> policy, below;
   std::optional<std::string> statement, full, sign;  // files to write, and by whose key
   FactWords facts;
+  PriceWords prices;
   bool json = false;
 };
 
@@ -53,6 +55,10 @@ Result<Question> parse_question(const ProveWords& words) {
     ACCOUNT_ASSIGN_OR_RETURN(question.below, parse_operations("--below", *words.below));
   }
   ACCOUNT_ASSIGN_OR_RETURN(question.facts, parse_facts(words.facts));
+  if (words.facts.cost && words.prices.prices) {
+    return Status(Code::invalid_argument, "--cost and --prices both say what it cost",
+                  "give one of them");
+  }
   return question;
 }
 
@@ -237,12 +243,16 @@ int prove(const ProveWords& words) {
   if (!question.ok()) return fail("prove", question.status());
   const auto evidence = read_evidence(words.evidence);
   if (!evidence.ok()) return fail(words.evidence.path, evidence.status(), words.json);
+  const auto cost = cost_of(evidence->reports, words.prices);
+  if (!cost.ok()) return fail("prove", cost.status(), words.json);
+  if (*cost) question->facts.cost_usd = (*cost)->usd;
   const policy::Facts facts =
       with_stated(record::facts_of(evidence->record, evidence->line_verified), question->facts);
   Answer answer;
   if (question->policy) answer.judgement = policy::judge(*question->policy, facts);
   if (question->below) answer.below = verdict_below(evidence->sum(), *question->below);
-  const Json json = to_json(*question, answer, *evidence);
+  Json json = to_json(*question, answer, *evidence);
+  if (*cost) json.set("cost", cli::to_json(**cost));
   if (words.statement || words.full) {
     const Status written = write_files(words, json, *evidence);
     if (!written.ok()) return fail(words.full.value_or(words.statement.value_or("")), written);
@@ -251,6 +261,9 @@ int prove(const ProveWords& words) {
     put_json(json);
   } else {
     put_answer(*question, answer, *evidence);
+    if (*cost) {
+      for (const std::string& line : to_lines(**cost)) put_line(line);
+    }
   }
   return policy::exit_code(answer.verdict());
 }
@@ -277,6 +290,7 @@ void add_prove(const Verb& program) {
              "Write an archive with the runs and the signed verdict, from which it is recomputed");
   verb.takes("--sign", words->sign, "Your .key file, for these");
   add_fact_options(verb, words->facts);
+  add_price_options(verb, words->prices);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(
       "Exit code 0 below, approaching or not applicable, 2 the run does not verify, 3 reached,\n"

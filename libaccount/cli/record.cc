@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "account/version.h"
+#include "cli/cost.h"
 #include "cli/output.h"
 #include "cli/record_text.h"
 #include "cli/verbs.h"
@@ -22,6 +23,7 @@ struct Words {
   std::string weights;
   std::vector<std::string> parents, teachers, folders, policies;
   FactWords facts;
+  PriceWords prices;
   bool embed = false, json = false;
 };
 
@@ -79,6 +81,13 @@ Result<record::Draft> make_draft(const Words& words) {
 }
 
 Status judge(const Words& words, record::Draft& draft) {
+  if (words.facts.cost && words.prices.prices) {
+    return {Code::invalid_argument, "--cost and --prices both say what it cost",
+            "give one of them"};
+  }
+  ACCOUNT_ASSIGN_OR_RETURN(const std::optional<Cost> cost,
+                           cost_of(draft.chain.reports, words.prices));
+  if (cost) draft.record.cost_usd = cost->usd;
   if (words.facts.cost) {
     ACCOUNT_ASSIGN_OR_RETURN(draft.record.cost_usd, parse_usd(*words.facts.cost));
   }
@@ -194,6 +203,7 @@ void add_record(const Verb& program) {
   verb.flag("--embed", words->embed, "Write it into the metadata of safetensors as well");
   verb.takes("--output", words->output, "Where to write it (default: beside the weights)");
   add_fact_options(verb, words->facts);
+  add_price_options(verb, words->prices);
   verb.flag("--json", words->json, "As JSON");
   verb.footer(
       "The runs that the run went on from (start(resume=...)) are added up, each once; the "

@@ -214,7 +214,8 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
       error != 0 ? not_started(words_of_command[0], error) : accompany(command, keeper.get());
   if (keeper == nullptr) return code;
   finish(*keeper, code);
-  return keeper->stopped_by_order() ? kShutdown : code;
+  const Status stopped = keeper->stopped();
+  return stopped.ok() ? code : exit_code(stopped);
 }
 
 }  // namespace

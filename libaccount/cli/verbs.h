@@ -23,6 +23,7 @@ void add_report(const Verb& program);
 void add_incident(const Verb& program);
 void add_archive(const Verb& program);
 void add_ceiling(const Verb& program);
+void add_cost(const Verb& program);
 void add_estimate(const Verb& program);
 void add_record(const Verb& program);
 void add_history(const Verb& program);
@@ -30,6 +31,7 @@ void add_parent(const Verb& program);
 void add_declare(const Verb& program);
 void add_key(const Verb& program);
 void add_policy(const Verb& program);
+void add_acknowledge(const Verb& group);  // a verb of `policy`
 void add_root(const Verb& program);
 void add_root_show(const Verb& group);  // a verb of `root`
 void add_order(const Verb& program);

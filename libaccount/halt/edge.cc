@@ -37,12 +37,23 @@ void go_on(PageLayout& page) {
                             std::memory_order_seq_cst);
 }
 
+// Else a limit of the job's own is behind the command.
+bool is_ordered(const PageLayout& page) {
+  return std::ranges::any_of(page.control.order, [](uint8_t byte) { return byte != 0; });
+}
+
 Status raise_at_edge(PageLayout& page, const std::string& why) {
   page.edge.waiting.store(0, std::memory_order_relaxed);
   page.edge.state.store(static_cast<uint32_t>(RankState::stopped), std::memory_order_release);
   const uint64_t edge = page.edge.steps_closed.load(std::memory_order_relaxed);
+  const std::string fault = "stopped at step " + std::to_string(edge) + ": " + why;
+  if (!is_ordered(page)) {
+    return {
+        Code::threshold_reached, fault,
+        "a restart is permitted once `account policy acknowledge` was said of the run's folder"};
+  }
   return {
-      Code::shutdown_ordered, "stopped at step " + std::to_string(edge) + ": " + why,
+      Code::shutdown_ordered, fault,
       "`account order why` on the run's folder tells who ordered it; only a signed lift permits a "
       "restart"};
 }
@@ -74,6 +85,7 @@ bool must_stop(Command command, uint64_t stop_edge, uint64_t closed) noexcept {
   switch (command) {
     case Command::none:
     case Command::hold:
+    case Command::wait_at_edge:
       return false;
     case Command::stop_at_edge:
       return closed >= stop_edge;  // never ==: a rank that is past it for whatever reason stops too
@@ -93,15 +105,17 @@ Status obey(PageLayout& page, const Clock& clock) {
     if (must_stop(command, page.control.stop_edge.load(std::memory_order_acquire), closed)) {
       return raise_at_edge(page, reason_of(page));
     }
-    if (command == Command::hold) {
+    const uint64_t edge = page.control.stop_edge.load(std::memory_order_acquire);
+    if (command == Command::hold || (command == Command::wait_at_edge && closed >= edge)) {
       wait_at_edge(page, word);
       if (keeper_is_silent(page, clock, held_since_ns)) {
-        return raise_at_edge(page, "held for an order, and no keeper for 30 s");
+        return raise_at_edge(page, "held, and no keeper for 30 s (" + reason_of(page) + ")");
       }
       continue;
     }
     go_on(page);
-    if (command == Command::stop_at_edge || pass_edge(page)) return {};
+    const bool comes_up = command == Command::stop_at_edge || command == Command::wait_at_edge;
+    if (comes_up || pass_edge(page)) return {};
   }
 }
 

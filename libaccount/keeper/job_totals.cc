@@ -39,9 +39,11 @@ Result<Operations> parse_operations(const Json& rows) {
 Json to_json(const NodeStop& stop) {
   Json envelopes = Json::array();
   for (const std::string& envelope : stop.envelopes) envelopes.push(to_base64(envelope));
-  return Json::object({{"start", static_cast<int64_t>(stop.start)},
-                       {"vote", OpCount(stop.vote)},
-                       {"envelopes", envelopes}});
+  Json json = Json::object({{"start", static_cast<int64_t>(stop.start)},
+                            {"vote", OpCount(stop.vote)},
+                            {"envelopes", envelopes}});
+  if (!stop.about.empty()) json.set("about", stop.about);
+  return json;
 }
 
 Result<NodeStop> parse_stop(const Json& json) {
@@ -51,12 +53,32 @@ Result<NodeStop> parse_stop(const Json& json) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json* envelopes, json.get_array("envelopes"));
   stop.start = static_cast<uint32_t>(start);
   stop.vote = vote.low();
+  if (json.find("about") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(stop.about, json.get_string("about"));
+  }
   for (const Json& item : envelopes->items()) {
     if (item.kind() != Json::Kind::string) return Status(Code::corrupt, "an order is no string");
     ACCOUNT_ASSIGN_OR_RETURN(std::string envelope, from_base64(item.as_string()));
     stop.envelopes.push_back(std::move(envelope));
   }
   return stop;
+}
+
+Status parse_limits(const Json& json, NodeTotal& total) {
+  if (json.find("limits") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* limits, json.get_object("limits"));
+    for (const auto& [spec, reason] : limits->members()) {
+      if (reason.kind() != Json::Kind::string) return {Code::corrupt, "a limit has no reason"};
+      total.limits[spec] = reason.as_string();
+    }
+  }
+  if (json.find("acknowledged") == nullptr) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* specs, json.get_array("acknowledged"));
+  for (const Json& spec : specs->items()) {
+    if (spec.kind() != Json::Kind::string) return {Code::corrupt, "a limit is no text"};
+    total.acknowledged.insert(spec.as_string());
+  }
+  return {};
 }
 
 }  // namespace
@@ -85,6 +107,16 @@ std::string to_blob(const NodeTotal& total) {
                             {"steps", total.steps},
                             {"operations", rows}});
   if (total.stop) blob.set("stop", to_json(*total.stop));
+  if (!total.limits.empty()) {
+    Json limits = Json::object();
+    for (const auto& [spec, reason] : total.limits) limits.set(spec, reason);
+    blob.set("limits", limits);
+  }
+  if (!total.acknowledged.empty()) {
+    Json specs = Json::array();
+    for (const std::string& spec : total.acknowledged) specs.push(spec);
+    blob.set("acknowledged", specs);
+  }
   return blob.dump();
 }
 
@@ -111,6 +143,7 @@ Result<NodeTotal> parse_total(std::string_view blob) {
   if (const Json* stop = json.find("stop"); stop != nullptr) {
     ACCOUNT_ASSIGN_OR_RETURN(total.stop, parse_stop(*stop));
   }
+  ACCOUNT_RETURN_IF_ERROR(parse_limits(json, total));
   return total;
 }
 
@@ -130,10 +163,10 @@ void JobTotals::set_own(const NodeTotal& own) {
 
 void JobTotals::start() { thread_ = std::thread(&JobTotals::loop, this); }
 
-void JobTotals::hurry() {
+void JobTotals::hurry(bool hurried) {
   {
     const std::lock_guard lock(mutex_);
-    hurried_ = true;
+    hurried_ = hurried;
   }
   wake_.notify_all();
 }

@@ -1,5 +1,5 @@
-// JobTotals: what the nodes of a job tell each other: their totals, for the live display, and while
-// an order is obeyed their votes and the order itself (keeper/stop.h verifies it).
+// JobTotals: what the nodes of a job tell each other: their totals, for the live display and for
+// limits, and while they brake their votes and the order itself (keeper/stop.h verifies it).
 //
 // Evidence is each node's own ledger; nothing here reaches one. A node posts under the lowest
 // global rank that it holds, and its blob lists all of them; a reader goes from the lowest rank
@@ -34,10 +34,11 @@ using Operations = std::map<std::pair<Category, Phase>, OpCount>;
 OpCount sum(const Operations& operations);
 void add_to(Operations& total, const Operations& more);
 
-// What a node says while it obeys an order.
+// What a node says while it brakes.
 struct NodeStop {
   uint32_t start = 0;  // restart count of the ranks that it is about
   uint64_t vote = 0;   // keeper/vote.h
+  std::string about;   // the limit that it brakes for; empty: an order
   std::vector<std::string> envelopes;
 };
 
@@ -48,6 +49,9 @@ struct NodeTotal {
   uint64_t steps = 0;
   Operations operations;  // executed, over all its incarnations
   std::optional<NodeStop> stop;
+  // keeper/limits.h: crossed and not acknowledged, with the reason; acknowledged.
+  std::map<std::string, std::string> limits;
+  std::set<std::string> acknowledged;
 };
 
 ACCOUNT_API std::string to_blob(const NodeTotal& total);
@@ -62,9 +66,9 @@ class JobTotals {
   JobTotals& operator=(const JobTotals&) = delete;
 
   void set_own(const NodeTotal& own);
-  // Runs a round every two seconds from now on; every tenth of a second once hurried.
+  // Runs a round every two seconds from now on; every tenth of a second while hurried.
   void start();
-  void hurry();
+  void hurry(bool hurried);
   // One round: post what is own, walk over the rest of the world.
   void round();
 

@@ -1,6 +1,7 @@
 // Keeper: its beginning, its turns and its end.
 #include "keeper/keeper.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,13 +44,27 @@ Result<std::unique_ptr<FileLock>> lock_place(FileSystem& files, const std::strin
   return Status(Code::unavailable, "the lock " + path + " was taken away");
 }
 
+std::string describe(const Distance& distance) {
+  return fmt::format("{}, rule '{}': {} of {} operations", distance.policy, distance.rule,
+                     distance.counted.to_short(), distance.threshold.to_short());
+}
+
+Json facts_of(const Distance& distance) {
+  return Json::object({{"policy", distance.policy},
+                       {"rule", distance.rule},
+                       {"counted", distance.counted},
+                       {"threshold", distance.threshold}});
+}
+
 }  // namespace
 
 Keeper::Keeper(const KeeperOptions& options, const Surroundings& surroundings)
     : options_(options),
       world_(surroundings),
       folders_(options.place.page_folders()),
-      voice_(surroundings.say, options.quiet) {
+      voice_(surroundings.say, options.quiet),
+      limits_(surroundings.files, surroundings.clock, options.place.run_folder()),
+      brake_(surroundings.clock) {
   began_ns_ = idle_since_ns_ = world_.clock.monotonic_ns();
   status_.run = options.place.run;
   status_.run_folder = options.place.run_folder();
@@ -92,7 +107,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   keeper->totals_ = std::make_unique<JobTotals>(*exchange, surroundings.clock);
   keeper->totals_->start();
   keeper->has_opened_ = true;
-  keeper->voice_.started(keeper->status_, keeper->judge_.ids(), options.authorities);
+  keeper->voice_.started(keeper->status_, keeper->judge_.words(), options.authorities);
   return keeper;
 }
 
@@ -135,6 +150,9 @@ Status Keeper::open_ledger() {
     auto report = ledger::verify(world_.files, node_folder, std::nullopt, &count::recount);
     unread = report.status();
     if (report.ok()) {
+      for (const auto& node : report->nodes) {
+        events_.insert(events_.end(), node.events.begin(), node.events.end());
+      }
       for (auto& incarnation : report->incarnations) {
         const std::string id = incarnation.line.id;
         prior_[id] = std::move(incarnation);
@@ -167,7 +185,7 @@ bool Keeper::turn() {
   scan();
   for (auto& [path, watch] : watches_) observe(watch);
   note_missing_ranks();
-  if (stop_ != nullptr) obey_orders();
+  obey();
   if (now >= next_beat_ns_) beat();
   // Before a seal, so that the last totals of a rank that ends are shown.
   if (now >= next_status_ns_) refresh_status();
@@ -219,8 +237,11 @@ void Keeper::refresh_status() {
   std::sort(own.ranks.begin(), own.ranks.end());
   for (const auto& [rank, closed] : steps) own.steps = std::max(own.steps, closed);
   if (mailbox_ != nullptr) mailbox_->set_pages(std::move(pages));
-  if (stop_ != nullptr) own.stop = stop_->to_tell();
+  own.limits = limits_.pending();
+  own.acknowledged = limits_.acknowledged();
+  own.stop = brake_.to_tell();
   if (own.stop) {
+    if (stop_ != nullptr) own.stop->envelopes = stop_->envelopes();
     for (const Watch* watch : live) {
       own.stop->start = std::max(own.stop->start, watch->line.restart_count);
     }
@@ -255,6 +276,13 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
     status_.threshold = closest->threshold;
     status_.margin = closest->margin;
   }
+  for (const Distance& distance : distances) {
+    for (const Limit& limit : judge_.limits()) {
+      if (is_crossed(limit, distance))
+        limits_.crossed(limit, describe(distance), facts_of(distance));
+    }
+  }
+  status_.waits = limits_.permission().ok() ? "" : limits_.permission().to_string();
   write_live_status(world_.files, lock_folder_, status_);
   voice_.progress(status_, distances, now);
 }

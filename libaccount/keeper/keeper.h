@@ -26,9 +26,11 @@
 #include "base/clock.h"
 #include "base/exchange.h"
 #include "base/files.h"
+#include "keeper/brake.h"
 #include "keeper/directory_exchange.h"
 #include "keeper/job_totals.h"
 #include "keeper/judge.h"
+#include "keeper/limits.h"
 #include "keeper/live_status.h"
 #include "keeper/mailbox_exchange.h"
 #include "keeper/place.h"
@@ -43,7 +45,7 @@ namespace account::keeper {
 struct KeeperOptions {
   Place place;
   std::string model;
-  std::vector<std::string> policies;  // ids or files; empty: policy::default_ids()
+  std::vector<std::string> policies;  // Judge::add; empty: policy::default_ids()
   bool quiet = false;
   std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
   order::Traits job;                     // what is known of it besides place and model
@@ -84,8 +86,9 @@ class Keeper {
   // Seals at the next turn (a signal that says that the machine goes down).
   void seal_now() { want_seal(ledger::SealReason::time); }
 
-  // An order was obeyed: the host's own exit code is 86.
-  bool stopped_by_order() const { return stop_ != nullptr && stop_->stopping(); }
+  // shutdown_ordered once an order was obeyed, threshold_reached once a limit of the job's own has
+  // stopped it: then the host's own exit code says so.
+  Status stopped() const;
 
   const LiveStatus& status() const { return status_; }
 
@@ -95,6 +98,8 @@ class Keeper {
   Status load_policies();
   Status open_ledger();
   Status open_authorities();
+  Status permission() const;
+  Status hosted_permission() const;
 
   // scan.cc: pages come and go
   void scan();
@@ -120,7 +125,8 @@ class Keeper {
   void answer_saves();
 
   // orders.cc
-  void obey_orders();
+  void obey();
+  void brake(const std::vector<Watch*>& ranks, const JobTotals::View& view);
   void queue_stop_lines();
 
   // keeper.cc
@@ -182,7 +188,10 @@ class Keeper {
   std::unique_ptr<MailboxExchange> mailbox_;
   std::unique_ptr<DirectoryExchange> directory_;
   std::unique_ptr<JobTotals> totals_;
+  std::vector<Json> events_;    // that earlier sessions wrote, until the start is judged
   std::unique_ptr<Stop> stop_;  // none without an authority
+  Limits limits_;
+  Brake brake_;
 };
 
 // What a keeper judges before any rank is accepted: permission(). Reads the authorities, and the
@@ -190,6 +199,10 @@ class Keeper {
 // where that cannot be judged; writes nothing.
 Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
                                           const KeeperOptions& options);
+
+// ok, or the limit that a run with this folder has crossed and nobody has acknowledged. Reads the
+// ledgers of all its nodes.
+Status judge_limits(FileSystem& files, const Clock& clock, const Place& place);
 
 // What a process does that was to be the keeper and cannot: tells every rank that waits why.
 // Returns how many there were.

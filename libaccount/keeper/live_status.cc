@@ -93,6 +93,7 @@ Json to_json(const LiveStatus& status) {
                        {"share_percent", status.share_percent},
                        {"threshold", status.threshold},
                        {"margin", status.margin},
+                       {"waits", status.waits},
                        {"trouble", status.trouble}});
 }
 
@@ -118,6 +119,7 @@ Result<LiveStatus> parse_live_status(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(status.share_percent, json.get_string("share_percent"));
   ACCOUNT_ASSIGN_OR_RETURN(status.threshold, json.get_op_count("threshold"));
   ACCOUNT_ASSIGN_OR_RETURN(status.margin, json.get_op_count("margin"));
+  ACCOUNT_ASSIGN_OR_RETURN(status.waits, json.get_string("waits"));
   ACCOUNT_ASSIGN_OR_RETURN(status.trouble, json.get_string("trouble"));
   status.keeper_pid = static_cast<uint32_t>(pid);
   status.keeper_start_ticks = static_cast<uint64_t>(ticks);

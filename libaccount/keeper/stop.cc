@@ -1,46 +1,13 @@
 // From order to quiet.
 #include "keeper/stop.h"
 
-#include <linux/futex.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
-#include <cstring>
 
 namespace account::keeper {
 namespace {
 
 using order::StandingStop;
-using tally::Command;
-using tally::RankState;
-
 constexpr int64_t kSecond = 1'000'000'000;
-// design.md §4, the quiet clock: max(10 s, 3 x the slowest of the last 20 steps + 2 s).
-constexpr int64_t kLeastQuietNs = 10 * kSecond;
-constexpr size_t kStepTimes = 20;
-
-RankState state_of(const Watch& watch) {
-  return static_cast<RankState>(watch.page->layout().edge.state.load(std::memory_order_acquire));
-}
-
-bool is_quiet(const Watch& watch) {
-  return !watch.ended.empty() || state_of(watch) == RankState::stopped;
-}
-
-void wake(tally::Control& control) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&control.command), FUTEX_WAKE, INT_MAX, nullptr,
-          nullptr, 0);
-}
-
-void write_reason(tally::Control& control, std::string_view reason) {
-  const size_t bytes = std::min(reason.size(), sizeof(control.reason) - 1);
-  std::memcpy(control.reason, reason.data(), bytes);
-  control.reason[bytes] = '\0';
-}
-
 std::string hex16(const sign::Digest& digest) { return sign::to_hex(digest).substr(0, 16); }
 
 std::string reason_of(const StandingStop& stop) {
@@ -164,19 +131,12 @@ void Stop::note_refused(const std::vector<order::Refused>& refused) {
   }
 }
 
-void Stop::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
-  watch_step_times(ranks);
+void Stop::turn(const JobTotals::View& view) {
   if (authorities_.due(clock_.monotonic_ns())) {
     authorities_.read();
     look_for_orders();
   }
   hear_peers(view);
-  if (phase_ == Phase::none && !obeyed_.empty()) hold(ranks);
-  if (phase_ == Phase::held) decide_edge(ranks, view);
-  if (phase_ == Phase::held || phase_ == Phase::decided) {
-    enforce(ranks);
-    look_whether_quiet(ranks);
-  }
 }
 
 void Stop::look_for_orders() {
@@ -221,8 +181,8 @@ void Stop::hear_peers(const JobTotals::View& view) {
 
 void Stop::obey(const StandingStop& stop) {
   if (!obeyed_.emplace(stop.order, stop).second) return;
-  if (verified_ns_ == 0) {
-    verified_ns_ = clock_.monotonic_ns();
+  if (verified_unix_ns_ == 0) {
+    first_ = stop.order;
     verified_unix_ns_ = clock_.unix_ns();
     permission_ = {Code::shutdown_ordered, reason_of(stop) + " (" + stop.because + ")",
                    "it ends with a lift that names it: account lift"};
@@ -241,136 +201,28 @@ void Stop::obey(const StandingStop& stop) {
   wants_seal_ = true;
 }
 
-void Stop::hold(const std::vector<Watch*>& ranks) {
-  const StandingStop& first = obeyed_.begin()->second;
-  for (Watch* watch : ranks) {
-    tally::Control& control = watch->page->layout().control;
-    std::memcpy(control.order, first.order.data(), first.order.size());
-    write_reason(control, reason_of(first));
-    control.gate.store(1, std::memory_order_release);
-    control.command.store(static_cast<uint32_t>(Command::hold), std::memory_order_seq_cst);
-  }
-  // halt/edge.cc, Note: [edge and hold]
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  std::vector<RankEdge> edges;
-  for (const Watch* watch : ranks) {
-    const tally::Edge& edge = watch->page->layout().edge;
-    edges.push_back({edge.steps_closed.load(), edge.next_edge.load(), !watch->ended.empty()});
-  }
-  vote_ = vote_of(edges);
-  for (Watch* watch : ranks) watch->page->layout().control.stop_edge.store(vote_);
-  phase_ = Phase::held;
-}
-
-void Stop::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
-  int world = 0;
-  uint32_t start = 0;
-  for (const Watch* watch : ranks) {
-    world = std::max(world, watch->line.world_size);
-    start = std::max(start, watch->line.restart_count);
-  }
-  std::vector<std::optional<uint64_t>> votes = {vote_};
-  int covered = static_cast<int>(ranks.size());
-  for (const NodeTotal& other : view.others) {
-    if (!other.stop || other.stop->start != start || other.world_size != world) continue;
-    votes.emplace_back(other.stop->vote);
-    covered += static_cast<int>(other.ranks.size());
-  }
-  if (covered < world) {
-    if (clock_.monotonic_ns() - verified_ns_ < kVotePatienceNs) return;
-    votes.emplace_back(std::nullopt);
-  }
-  decision_ = decide(votes);
-  for (Watch* watch : ranks) {
-    tally::Control& control = watch->page->layout().control;
-    control.stop_edge.store(decision_.stop_edge, std::memory_order_release);
-    control.command.store(static_cast<uint32_t>(decision_.command), std::memory_order_seq_cst);
-    wake(control);
-  }
-  phase_ = Phase::decided;
-}
-
-int64_t Stop::quiet_ns() const {
-  int64_t ordered = 0;
+std::optional<Braking> Stop::wanted() const {
+  if (obeyed_.empty()) return std::nullopt;
+  Braking braking;
+  braking.order = first_;
+  braking.reason = reason_of(obeyed_.at(first_));
+  braking.shuts_gate = true;
   for (const auto& [hash, stop] : obeyed_) {
     if (stop.quiet_seconds <= 0) continue;
-    const int64_t ns = stop.quiet_seconds * kSecond;
-    ordered = ordered == 0 ? ns : std::min(ordered, ns);
+    const int64_t least = braking.quiet_seconds;
+    braking.quiet_seconds = least == 0 ? stop.quiet_seconds : std::min(least, stop.quiet_seconds);
   }
-  if (ordered > 0) return ordered;
-  const auto slowest = std::max_element(step_times_ns_.begin(), step_times_ns_.end());
-  const int64_t slow = slowest == step_times_ns_.end() ? 0 : *slowest;
-  return std::max(kLeastQuietNs, 3 * slow + 2 * kSecond);
+  return braking;
 }
 
-void Stop::watch_step_times(const std::vector<Watch*>& ranks) {
-  if (phase_ != Phase::none) return;
-  for (const Watch* watch : ranks) {
-    const tally::Edge& edge = watch->page->layout().edge;
-    const uint64_t step = edge.steps_closed.load(std::memory_order_relaxed);
-    const auto at = static_cast<int64_t>(edge.last_edge_ns.load(std::memory_order_relaxed));
-    auto& [last_step, last_at] = last_edges_[watch->line.id];
-    if (last_step > 0 && step > last_step && at > last_at) {
-      step_times_ns_.push_back((at - last_at) / static_cast<int64_t>(step - last_step));
-      if (step_times_ns_.size() > kStepTimes) step_times_ns_.pop_front();
-    }
-    last_step = step;
-    last_at = at;
-  }
-}
-
-// SIGCONT first: a process under SIGSTOP would not act on SIGTERM.
-void Stop::enforce(const std::vector<Watch*>& ranks) {
-  const int64_t left = verified_ns_ + quiet_ns() - clock_.monotonic_ns();
-  if (left > kTermBeforeNs) return;
-  bool forced = false;
-  for (const Watch* watch : ranks) {
-    if (is_quiet(*watch) || !watch->page->alive()) continue;
-    const auto pid = static_cast<pid_t>(watch->header().pid);
-    if (!forced_) {
-      remarks_.push_back("rank " + std::to_string(watch->line.rank) +
-                         " has not stopped; it is ended before the deadline");
-    }
-    ::kill(pid, SIGCONT);
-    ::kill(pid, left > kKillBeforeNs ? SIGTERM : SIGKILL);
-    forced = true;
-  }
-  // Only where somebody had to be ended: the receipt says "deadline" for no other reason.
-  forced_ = forced_ || forced;
-}
-
-void Stop::look_whether_quiet(const std::vector<Watch*>& ranks) {
-  if (phase_ != Phase::decided) return;
-  bool all = true;
-  for (const Watch* watch : ranks) {
-    const bool quiet = is_quiet(*watch);
-    all = all && quiet;
-    last_ranks_[watch->line.rank] = {
-        watch->line.rank, watch->ended.empty() ? (quiet ? "quiet" : "training") : "ended",
-        watch->page->layout().edge.steps_closed.load()};
-  }
-  if (all) declare_quiet();
-}
-
-void Stop::declare_quiet() {
-  phase_ = Phase::quiet;
+void Stop::note_quiet(const Brake& brake) {
   quiet_unix_ns_ = clock_.unix_ns();
-  if (forced_) decision_.how = "deadline";
-  Json rows = Json::array();
-  std::string spoken;
-  for (const auto& [number, rank] : last_ranks_) {
-    rows.push(
-        Json::object({{"rank", number}, {"state", rank.state}, {"last_step", rank.last_step}}));
-    spoken += (spoken.empty() ? "" : ", ") + std::to_string(number) + " at step " +
-              std::to_string(rank.last_step);
-  }
   Json orders = Json::array();
   for (const auto& [hash, stop] : obeyed_) orders.push(sign::to_hex(hash));
-  lines_.push_back({"quiet", Json::object({{"orders", orders},
-                                           {"how", decision_.how},
-                                           {"stop_edge", decision_.stop_edge},
-                                           {"ranks", rows}})});
-  remarks_.push_back("quiet (" + std::string(decision_.how) + "): rank " + spoken);
+  Json body = brake.ledger_body();
+  body.set("orders", orders);
+  lines_.push_back({"quiet", body});
+  remarks_.push_back("quiet (" + std::string(brake.decision().how) + "): " + brake.spoken());
   wants_seal_ = true;
 }
 
@@ -378,7 +230,7 @@ std::vector<Stop::Line> Stop::take_lines() { return std::exchange(lines_, {}); }
 std::vector<std::string> Stop::take_remarks() { return std::exchange(remarks_, {}); }
 
 // The seal that holds the order is on disk: only now may the order be acknowledged.
-void Stop::latched() {
+void Stop::latched(const Brake& brake) {
   wants_seal_ = false;
   if (obeyed_.empty()) return;
   if (latched_unix_ns_ == 0) latched_unix_ns_ = clock_.unix_ns();
@@ -388,14 +240,16 @@ void Stop::latched() {
     receipt.authority = stop.authority;
     receipt.run = options_.job.run;
     receipt.node = options_.node;
-    receipt.state = phase_ == Phase::quiet ? "quiet" : "stopping";
-    receipt.how = decision_.how;
-    receipt.stop_edge = decision_.stop_edge;
+    receipt.state = quiet_unix_ns_ != 0 ? "quiet" : "stopping";
+    receipt.how = brake.decision().how;
+    receipt.stop_edge = brake.decision().stop_edge;
     receipt.verified_unix_ns = verified_unix_ns_;
     receipt.latched_unix_ns = latched_unix_ns_;
     receipt.quiet_unix_ns = quiet_unix_ns_;
     receipt.job = options_.job;
-    for (const auto& [number, rank] : last_ranks_) receipt.ranks.push_back(rank);
+    for (const auto& [rank, last] : brake.last_steps()) {
+      receipt.ranks.push_back({rank, last.state, last.step});
+    }
     // Never a condition of the latch: an authority that cannot be written to has its receipts in
     // the ledger.
     if (Status put = authorities_.put_receipt(receipt);
@@ -413,19 +267,17 @@ std::vector<std::string> Stop::authorities() const {
   return specs;
 }
 
-std::optional<NodeStop> Stop::to_tell() const {
-  if (phase_ == Phase::none) return std::nullopt;
-  NodeStop tell;
-  tell.vote = vote_;
+std::vector<std::string> Stop::envelopes() const {
+  std::vector<std::string> envelopes;
   size_t bytes = 0;
   for (const auto& [hash, stop] : obeyed_) {
     if (!stop.known) continue;
     bytes += stop.known->envelope.size();
     // The vote must fit into one blob; a peer that is not told finds the order in its authority.
     if (bytes > Exchange::kMaxBlobBytes / 2) break;
-    tell.envelopes.push_back(stop.known->envelope);
+    envelopes.push_back(stop.known->envelope);
   }
-  return tell;
+  return envelopes;
 }
 
 }  // namespace account::keeper

@@ -10,10 +10,11 @@
 namespace account::ledger {
 namespace {
 
-// "note" by any keeper, the others by one that obeys an authority (ledger_format.md, Orders).
+// "note" by any keeper, the others as ledger_format.md says (Orders, Limits).
 constexpr std::string_view kEventTypes[] = {"note",  "authority",     "authority_unreadable",
                                             "start", "start_refused", "lift",
-                                            "order", "order_refused", "quiet"};
+                                            "order", "order_refused", "quiet",
+                                            "limit", "acknowledged"};
 
 Status wrong(std::string fault) { return Status(Code::corrupt, std::move(fault)); }
 Status tree_differs(std::string fault) { return Status(Code::unverified, std::move(fault)); }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <regex>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -52,18 +51,26 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool matches(const Device& device, const std::string& name) {
-  return std::regex_search(name, std::regex(device.match, std::regex::ECMAScript));
+std::vector<std::string_view> phrases(std::string_view match) {
+  std::vector<std::string_view> found;
+  for (size_t bar = match.find('|'); bar != std::string_view::npos; bar = match.find('|')) {
+    found.push_back(match.substr(0, bar));
+    match.remove_prefix(bar + 1);
+  }
+  found.push_back(match);
+  return found;
 }
 
-// A pattern that is none is found when the file is read, not when a name is looked for.
-Status check_pattern(const Device& device) {
-  try {
-    matches(device, "");
-  } catch (const std::regex_error&) {
-    return {Code::corrupt, fmt::format("'{}' is no regular expression", device.match)};
-  }
-  return {};
+bool matches(const Device& device, std::string_view name) {
+  return std::ranges::any_of(phrases(device.match), [&](std::string_view phrase) {
+    return name.find(phrase) != std::string_view::npos;
+  });
+}
+
+// An empty phrase would be found in every name.
+Status check_phrases(const Device& device) {
+  if (std::ranges::none_of(phrases(device.match), &std::string_view::empty)) return {};
+  return {Code::corrupt, fmt::format("'{}' matches every name", device.match)};
 }
 
 Result<std::vector<Device>> all_devices() {
@@ -96,7 +103,7 @@ Result<std::vector<Device>> parse_devices(std::string_view bytes) {
   std::vector<Device> devices;
   for (const Json& entry : entries->items()) {
     ACCOUNT_ASSIGN_OR_RETURN(Device device, parse_device(entry));
-    ACCOUNT_RETURN_IF_ERROR(check_pattern(device));
+    ACCOUNT_RETURN_IF_ERROR(check_phrases(device));
     devices.push_back(std::move(device));
   }
   return devices;

@@ -16,7 +16,7 @@ namespace account::policy {
 
 struct Device {
   std::string name, source;
-  std::string match;                     // regular expression, found in a device's name
+  std::string match;                     // phrases between bars: one must be in the name
   std::map<std::string, OpCount> peaks;  // operations a second, dense, by dtype or family
 };
 

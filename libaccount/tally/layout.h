@@ -94,7 +94,14 @@ struct alignas(64) Header {
 enum class RankState : uint32_t { running = 1, finished = 2, stopped = 3 };
 
 // What the keeper tells the rank. `command` is the one word that an edge reads.
-enum class Command : uint32_t { none = 0, hold = 1, stop_at_edge = 2, stop_now = 3, refuse = 4 };
+enum class Command : uint32_t {
+  none = 0,
+  hold = 1,
+  stop_at_edge = 2,
+  stop_now = 3,
+  refuse = 4,
+  wait_at_edge = 5
+};
 
 struct alignas(64) Control {
   Word32 command;  // Command

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 
-from ._errors import ShutdownOrdered
+from ._errors import ShutdownOrdered, ThresholdReached
 
 # Programs that only start the training processes.
 _LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "torchx"}
@@ -35,8 +35,8 @@ def init() -> None:
         from ._run import start
 
         start()
-    except ShutdownOrdered as refused:
-        _end_process(f"no start: {refused}", 86)
+    except (ShutdownOrdered, ThresholdReached) as refused:
+        _end_process(f"no start: {refused}", int(str(refused.code)))
     except Exception as error:  # whatever it is, the user's `import torch` goes on
         if os.environ.get("ACCOUNT_AUTHORITY"):
             _end_process(f"no start: {error}", 1)

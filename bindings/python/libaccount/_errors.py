@@ -11,8 +11,20 @@ class Error(RuntimeError):
         self.code = code
 
 
-class ThresholdReached(Error):
-    """A policy's threshold was reached."""
+class ThresholdReached(SystemExit):
+    """A limit of the job's own (``policies=["ID:stop"]``) was crossed, and nobody has acknowledged
+    it. A SystemExit (3), so ``except Exception`` lets it pass.
+
+    Raised out of ``run.step()`` and ``optimizer.step()``, on all ranks at the same step, and by a
+    start of that run. ``str()`` names the step and the rule. Weights may still be saved.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(3)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class LedgerCorrupt(Error):
@@ -44,7 +56,6 @@ class ExportDenied(PermissionError):
 
 _BY_CODE: dict[str, type[Error]] = {
     "corrupt": LedgerCorrupt,
-    "threshold_reached": ThresholdReached,
     "unverified": Unverified,
 }
 
@@ -57,4 +68,6 @@ def error_for(code: str, text: str) -> BaseException:
     """
     if code == "shutdown_ordered":
         return ShutdownOrdered(text)
+    if code == "threshold_reached":
+        return ThresholdReached(text)
     return _BY_CODE.get(code, Error)(text, code)

@@ -34,8 +34,9 @@ class Run:
     def step(self) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
 
-        Raises ShutdownOrdered where a signed order stops the job at this step; the optimizer hook
-        raises it out of ``optimizer.step()``. While keepers agree on the step, this waits.
+        Raises ShutdownOrdered where a signed order stops the job at this step, ThresholdReached
+        where a limit of its own does; the optimizer hook raises them out of ``optimizer.step()``.
+        While keepers agree on the step, or a limit lets the job pause, this waits.
         """
         if self._hook is not None:
             self._hook.leave_steps_to_caller()
@@ -140,6 +141,10 @@ def start(
     With an authority (its directory, or ``PATH#<sha256 of the first root>``) the job obeys signed
     stops: ``setting="stop"`` says that there must be one. Then steps may raise ShutdownOrdered,
     saves may raise ExportDenied, and a start that an order stands against raises ShutdownOrdered.
+
+    ``policies`` are ids or files of thresholds to judge by. ``"ID:pause"`` lets all ranks wait at a
+    step edge once the total has reached the threshold, ``"ID:stop@0.95"`` stops them at 95 % of it:
+    steps then raise ThresholdReached, until ``account policy acknowledge`` was said of the run.
 
     Raises Error where nothing could be counted or kept: before training, not during it.
 

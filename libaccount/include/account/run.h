@@ -29,14 +29,15 @@ struct Origins;
 // default; docs/reference.md has the table. (The braces let a caller name some of the fields
 // without a warning about the others.)
 struct RunOptions {
-  std::string model{};                  // name of the model being trained, for people
-  std::string dir{};                    // where runs are kept; default "account"
-  std::string run{};                    // run id; an existing one resumes
-  std::vector<std::string> policies{};  // ids to judge by while running
-  std::string authority{};              // "PATH[#sha256 of the first root]"
-  std::string framework{};              // e.g. "torch 2.13.0", for the ledger
-  std::string resume{};                 // checkpoint of an earlier run that training goes on from
-  std::vector<std::string> parents{};   // records of the models that training begins from
+  std::string model{};  // name of the model being trained, for people
+  std::string dir{};    // where runs are kept; default "account"
+  std::string run{};    // run id; an existing one resumes
+  // To judge by while running: ids or files; "ID:pause", "ID:stop@0.95": what to do by itself then.
+  std::vector<std::string> policies{};
+  std::string authority{};             // "PATH[#sha256 of the first root]"
+  std::string framework{};             // e.g. "torch 2.13.0", for the ledger
+  std::string resume{};                // checkpoint of an earlier run that training goes on from
+  std::vector<std::string> parents{};  // records of the models that training begins from
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
@@ -57,7 +58,8 @@ class ACCOUNT_API Run {
   ~Run();
 
   // Closes a training step. At most 2 us; no lock, file, network or Python. Not ok only when the
-  // job was told to stop (Code::shutdown_ordered, Code::threshold_reached).
+  // job was told to stop (Code::shutdown_ordered) or has crossed a limit of its own
+  // (Code::threshold_reached, RunOptions::policies).
   [[nodiscard]] Status step();
 
   // step() in two halves, for a caller with a lock (Python's GIL) that it must not hold while a

@@ -6,7 +6,8 @@
 //
 // Each step makes `calls` calls on each of `threads` threads, each call of kOperations; `seconds`
 // spreads the steps over that time; `couple` makes the ranks wait for each other in each step.
-// Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it.
+// Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it, 3
+// when a limit of its own did.
 #include <unistd.h>
 
 #include <chrono>
@@ -88,6 +89,7 @@ int work(const std::map<std::string, std::string>& words, const std::string& log
     for (std::thread& worker : workers) worker.join();
     if (const Status status = run->step(); !status.ok()) {
       std::fprintf(stderr, "step: %s\n", status.to_string().c_str());
+      if (status.code() == Code::threshold_reached) return 3;
       return status.code() == Code::shutdown_ordered ? 86 : 4;
     }
     std::this_thread::sleep_for(pause);

@@ -276,7 +276,8 @@ TEST_F(StopTest, ARankUnderSigstopIsEndedWithinTheDeadline) {
   const auto receipts = OrderSender(authority_).receipts(*hash);
   ASSERT_EQ(receipts->size(), 1u);
   EXPECT_EQ(receipts->front().state, "quiet");
-  for (const Json& event : verify().nodes[0].events) {
+  const ledger::Report report = verify();
+  for (const Json& event : report.nodes[0].events) {
     if (*event.get_string("type") != "quiet") continue;
     EXPECT_THAT(*event.get_string("how"), ::testing::AnyOf("deadline", "each at its own edge"));
   }

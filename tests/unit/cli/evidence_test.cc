@@ -16,12 +16,15 @@ class EvidenceTest : public CliTest {
  protected:
   void SetUp() override { write_run(run_); }
 
-  void write_run(const std::string& folder) {
+  // It trains for so long before it ends.
+  void write_run(const std::string& folder, int64_t seconds = 0) {
+    FakeClock clock;
+    clock.set_unix_ns(Clock::real().unix_ns() - seconds * 1'000'000'000);
     ledger::WriterOptions options;
     options.run_folder = folder;
     options.run_id = std::filesystem::path(folder).filename();
     options.node = "1f00ba5e";
-    auto writer = ledger::Writer::open(FileSystem::real(), Clock::real(), options);
+    auto writer = ledger::Writer::open(FileSystem::real(), clock, options);
     ASSERT_THAT(writer, testing::IsOk());
     ledger::IncarnationLine process;
     process.id = std::string(32, 'a');
@@ -37,6 +40,10 @@ class EvidenceTest : public CliTest {
     steps.value = 500;
     line.steps = {steps};
     (*writer)->counters(line);
+    if (seconds > 0) {
+      ASSERT_THAT((*writer)->seal(ledger::SealReason::time), testing::IsOk());
+      clock.advance(seconds * 1'000'000'000);
+    }
     (*writer)->gap(Json::object({{"kind", "page_lost"},
                                  {"detail", "a test says so"},
                                  {"bound_operations", OpCount(kBound)}}));
@@ -260,6 +267,57 @@ TEST_F(EvidenceTest, AnchorRefusesWordsThatMakeNoSense) {
       account({"anchor", run_, "--key", dir_ / "the customer.key", "--name", "c", "--every", "1"})
           .code,
       0);
+}
+
+TEST_F(EvidenceTest, DeviceTimeCostsWhatTheTableSaysOfTheStart) {
+  const auto write = [&](const std::string& prices) {
+    const std::string path = dir_ / "prices.json";
+    EXPECT_THAT(FileSystem::real().write_atomically(
+                    path, R"({"format":"account-prices/1","prices":[)" + prices + "]}", 0644),
+                testing::IsOk());
+    return path;
+  };
+  const auto entry = [](const char* from, const char* price) {
+    return std::string(R"({"device":"H100","from":")") + from + R"(","usd_per_device_hour":")" +
+           price + R"(","source":"a test"})";
+  };
+  // A dollar a second; the later price does not hold for training that had begun.
+  const std::string table = write(entry("1970-01-01", "3600") + "," + entry("2200-01-01", "1"));
+  constexpr int64_t kSeconds = 7201;
+  const std::string run = dir_ / "account/long";
+  write_run(run, kSeconds);
+  const Said said = account({"cost", run, "--prices", table, "--json"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(*said.json().get_integer("device_seconds"), kSeconds);
+  EXPECT_EQ(*said.json().get_integer("usd"), kSeconds);
+  EXPECT_EQ(said.text("micro_usd"), std::to_string(kSeconds * 1'000'000));
+  int64_t shared = 0;
+  const Json cost = said.json();
+  for (const auto& [category, part] : (*cost.get_object("categories"))->members()) {
+    shared += *part.get_integer("device_seconds");
+  }
+  EXPECT_EQ(shared, kSeconds) << "categories share all of it";
+  EXPECT_THAT(account({"cost", run, "--prices", table}).out, HasSubstr("source: a test"));
+
+  const Said proof = account({"prove", run, "--policy", "us-ca-sb1047-enrolled", "--prices", table,
+                              "--device", "H100", "--json"});
+  ASSERT_EQ(proof.code, 0) << proof.err;
+  EXPECT_EQ(*(*proof.json().get_object("cost"))->get_integer("usd"), kSeconds);
+
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"cost", run_},
+           {"cost", run_, "--prices", dir_ / "nowhere"},
+           {"cost", run_, run_, "--prices", table},
+           {"cost", run_, "--prices", table, "--device", "A100"},
+           {"prove", run_, "--below", "3e25", "--prices", table, "--cost", "5"},
+           {"prove", run_, "--below", "3e25", "--device", "H100"}}) {
+    const Said refused = account(words);
+    EXPECT_EQ(refused.code, 1) << words.back();
+    expect_one_line(refused, words[0]);
+  }
+  const Said late = account({"cost", run_, "--prices", write(entry("2200-01-01", "1"))});
+  EXPECT_EQ(late.code, 1);
+  EXPECT_THAT(late.err, HasSubstr("no price of H100 holds on"));
 }
 
 TEST_F(EvidenceTest, TheBillBoundsWhatWasComputedCountedOrNot) {

@@ -36,9 +36,13 @@ void command(PageLayout& page, Command word, uint64_t stop_edge = 0) {
   page.control.command.store(static_cast<uint32_t>(word));
 }
 
+// As keeper/brake.cc does for an order; a limit of the job's own leaves it zero.
+void write_order(PageLayout& page) { page.control.order[31] = 1; }
+
 TEST(MustStopTest, FollowsTheProtocolForEveryCommand) {
   EXPECT_FALSE(must_stop(Command::none, 0, 5));
   EXPECT_FALSE(must_stop(Command::hold, 3, 5));
+  EXPECT_FALSE(must_stop(Command::wait_at_edge, 3, 5));
   EXPECT_FALSE(must_stop(Command::stop_at_edge, 6, 5));
   EXPECT_TRUE(must_stop(Command::stop_at_edge, 5, 5));
   EXPECT_TRUE(must_stop(Command::stop_at_edge, 4, 5)) << "a rank past the edge stops too";
@@ -57,6 +61,7 @@ TEST(EdgeTest, StopsAtTheAgreedEdgeWithTheKeepersReason) {
   const auto page = new_page();
   PageLayout& layout = page->layout();
   std::strcpy(layout.control.reason, "ordered by the safety officer");
+  write_order(layout);
   command(layout, Command::stop_at_edge, 2);
   close_step(layout);
   EXPECT_FALSE(pass_edge(layout));
@@ -102,6 +107,7 @@ TEST(EdgeTest, HeldByAKeeperThatFallsSilentItStops) {
   JumpingClock clock;
   layout.control.keeper_beat_ns.store(1'000'000'000);
   close_step(layout);
+  write_order(layout);
   command(layout, Command::hold);
   std::thread rank([&] {
     EXPECT_THAT(obey(layout, clock),
@@ -110,6 +116,38 @@ TEST(EdgeTest, HeldByAKeeperThatFallsSilentItStops) {
   while (layout.edge.waiting.load() == 0) std::this_thread::yield();
   clock.now_ += kKeeperSilenceNs + 1;
   rank.join();
+}
+
+TEST(EdgeTest, ComesUpToTheEdgeAndWaitsThereUntilReleased) {
+  const auto page = new_page();
+  PageLayout& layout = page->layout();
+  close_step(layout);
+  command(layout, Command::wait_at_edge, 2);
+  EXPECT_THAT(obey(layout, Clock::real()), IsOk()) << "one step short: comes up to the edge";
+  close_step(layout);
+  std::thread rank([&] { EXPECT_THAT(obey(layout, Clock::real()), IsOk()); });
+  while (layout.edge.waiting.load() == 0) std::this_thread::yield();
+  EXPECT_EQ(layout.edge.state.load(), static_cast<uint32_t>(tally::RankState::running));
+  command(layout, Command::none);
+  rank.join();
+  EXPECT_EQ(layout.edge.next_edge.load(), 3u);
+}
+
+TEST(EdgeTest, ALimitOfTheJobsOwnSaysSo) {
+  const auto page = new_page();
+  PageLayout& layout = page->layout();
+  close_step(layout);
+  std::strcpy(layout.control.reason, "own, rule 'all'");
+  command(layout, Command::wait_at_edge);
+  std::thread rank([&] {
+    EXPECT_THAT(obey(layout, Clock::real()),
+                StatusIs(Code::threshold_reached, ::testing::HasSubstr("own, rule 'all'")));
+  });
+  while (layout.edge.waiting.load() == 0) std::this_thread::yield();
+  command(layout, Command::stop_at_edge, 1);
+  rank.join();
+  write_order(layout);
+  EXPECT_THAT(obey(layout, Clock::real()), StatusIs(Code::shutdown_ordered)) << "an order on top";
 }
 
 // The property that the model proves, on the real code: no rank passes the highest next_edge that

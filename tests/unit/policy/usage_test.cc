@@ -101,7 +101,7 @@ TEST(DevicesTest, HaveARateForEachFamilyOfTypes) {
 TEST(DevicesTest, RefuseATableThatIsNone) {
   for (const char* text :
        {"", "{}", R"({"devices":[{"match":"x","device":"x","peaks":{}}]})",
-        R"({"devices":[{"match":"(","device":"x","peaks":{"float32":"1"}}]})",
+        R"({"devices":[{"match":"x|","device":"x","peaks":{"float32":"1"}}]})",
         R"({"devices":[{"match":"x","device":"x","peaks":{"float32":"fast"}}]})",
         R"({"devices":[{"match":"x","device":"x","peaks":{"float32":-1}}]})",
         R"({"devices":[{"match":"x","device":"x","peaks":{"float32":"1"},"rate":1}]})",

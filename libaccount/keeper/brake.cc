@@ -1,0 +1,230 @@
+// From a wish to brake to quiet ranks.
+#include "keeper/brake.h"
+
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+namespace account::keeper {
+namespace {
+
+using tally::Command;
+using tally::RankState;
+
+constexpr int64_t kSecond = 1'000'000'000;
+// design.md §4, the quiet clock: max(10 s, 3 x the slowest of the last 20 steps + 2 s).
+constexpr int64_t kLeastQuietNs = 10 * kSecond;
+constexpr size_t kStepTimes = 20;
+
+RankState state_of(const Watch& watch) {
+  return static_cast<RankState>(watch.page->layout().edge.state.load(std::memory_order_acquire));
+}
+
+void wake(tally::Control& control) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&control.command), FUTEX_WAKE, INT_MAX, nullptr,
+          nullptr, 0);
+}
+
+void write_reason(tally::Control& control, std::string_view reason) {
+  const size_t bytes = std::min(reason.size(), sizeof(control.reason) - 1);
+  std::memcpy(control.reason, reason.data(), bytes);
+  control.reason[bytes] = '\0';
+}
+
+}  // namespace
+
+void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
+  const bool other_cause =
+      wanted.order != cause_.order || wanted.about != cause_.about || wanted.waits != cause_.waits;
+  const bool deadline_begins = phase_ == Phase::off || (cause_.waits && !wanted.waits);
+  cause_ = wanted;
+  if (deadline_begins) began_ns_ = clock_.monotonic_ns();
+  if (phase_ == Phase::off) return hold(ranks);
+  if (!other_cause) return;
+  for (Watch* watch : ranks) write_cause(watch->page->layout().control);
+  if (phase_ == Phase::held) return;
+  // Ranks that wait at the edge stop there, and those on their way to it when they come.
+  phase_ = Phase::decided;
+  command(ranks);
+}
+
+void Brake::write_cause(tally::Control& control) const {
+  std::memcpy(control.order, cause_.order.data(), cause_.order.size());
+  write_reason(control, cause_.reason);
+  if (cause_.shuts_gate) control.gate.store(1, std::memory_order_release);
+}
+
+void Brake::hold(const std::vector<Watch*>& ranks) {
+  for (Watch* watch : ranks) {
+    tally::Control& control = watch->page->layout().control;
+    write_cause(control);
+    control.command.store(static_cast<uint32_t>(Command::hold), std::memory_order_seq_cst);
+  }
+  // halt/edge.cc, Note: [edge and hold]
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::vector<RankEdge> edges;
+  for (const Watch* watch : ranks) {
+    const tally::Edge& edge = watch->page->layout().edge;
+    edges.push_back({edge.steps_closed.load(), edge.next_edge.load(), !watch->ended.empty()});
+  }
+  vote_ = vote_of(edges);
+  for (Watch* watch : ranks) watch->page->layout().control.stop_edge.store(vote_);
+  held_ns_ = clock_.monotonic_ns();
+  phase_ = Phase::held;
+}
+
+void Brake::release(const std::vector<Watch*>& ranks) {
+  for (Watch* watch : ranks) {
+    tally::Control& control = watch->page->layout().control;
+    write_reason(control, "");
+    control.command.store(static_cast<uint32_t>(Command::none), std::memory_order_seq_cst);
+    wake(control);
+  }
+  phase_ = Phase::off;
+  cause_ = {};
+  decision_ = {};
+  last_steps_.clear();
+}
+
+bool Brake::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
+  watch_step_times(ranks);
+  if (phase_ == Phase::held) decide_edge(ranks, view);
+  if (phase_ != Phase::held && phase_ != Phase::decided) return false;
+  if (!cause_.waits) enforce(ranks);
+  if (phase_ != Phase::decided || !all_quiet(ranks)) return false;
+  phase_ = Phase::quiet;
+  if (forced_) decision_.how = "deadline";
+  return true;
+}
+
+void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
+  int world = 0;
+  uint32_t start = 0;
+  for (const Watch* watch : ranks) {
+    world = std::max(world, watch->line.world_size);
+    start = std::max(start, watch->line.restart_count);
+  }
+  std::vector<std::optional<uint64_t>> votes = {vote_};
+  int covered = static_cast<int>(ranks.size());
+  for (const NodeTotal& other : view.others) {
+    if (!other.stop || other.stop->start != start || other.stop->about != cause_.about) continue;
+    if (other.world_size != world) continue;
+    votes.emplace_back(other.stop->vote);
+    covered += static_cast<int>(other.ranks.size());
+  }
+  if (covered < world) {
+    if (clock_.monotonic_ns() - held_ns_ < kVotePatienceNs) return;
+    votes.emplace_back(std::nullopt);
+  }
+  decision_ = decide(votes);
+  phase_ = Phase::decided;
+  command(ranks);
+}
+
+void Brake::command(const std::vector<Watch*>& ranks) {
+  const Command word = cause_.waits ? Command::wait_at_edge : decision_.command;
+  for (Watch* watch : ranks) {
+    tally::Control& control = watch->page->layout().control;
+    control.stop_edge.store(decision_.stop_edge, std::memory_order_release);
+    control.command.store(static_cast<uint32_t>(word), std::memory_order_seq_cst);
+    wake(control);
+  }
+}
+
+bool Brake::is_quiet(const Watch& watch) const {
+  if (!watch.ended.empty() || state_of(watch) == RankState::stopped) return true;
+  const tally::Edge& edge = watch.page->layout().edge;
+  return cause_.waits && edge.waiting.load(std::memory_order_acquire) != 0 &&
+         edge.steps_closed.load(std::memory_order_relaxed) >= decision_.stop_edge;
+}
+
+int64_t Brake::quiet_ns() const {
+  if (cause_.quiet_seconds > 0) return cause_.quiet_seconds * kSecond;
+  const auto slowest = std::max_element(step_times_ns_.begin(), step_times_ns_.end());
+  const int64_t slow = slowest == step_times_ns_.end() ? 0 : *slowest;
+  return std::max(kLeastQuietNs, 3 * slow + 2 * kSecond);
+}
+
+void Brake::watch_step_times(const std::vector<Watch*>& ranks) {
+  if (phase_ != Phase::off) return;
+  for (const Watch* watch : ranks) {
+    const tally::Edge& edge = watch->page->layout().edge;
+    const uint64_t step = edge.steps_closed.load(std::memory_order_relaxed);
+    const auto at = static_cast<int64_t>(edge.last_edge_ns.load(std::memory_order_relaxed));
+    auto& [last_step, last_at] = last_edges_[watch->line.id];
+    if (last_step > 0 && step > last_step && at > last_at) {
+      step_times_ns_.push_back((at - last_at) / static_cast<int64_t>(step - last_step));
+      if (step_times_ns_.size() > kStepTimes) step_times_ns_.pop_front();
+    }
+    last_step = step;
+    last_at = at;
+  }
+}
+
+// SIGCONT first: a process under SIGSTOP would not act on SIGTERM.
+void Brake::enforce(const std::vector<Watch*>& ranks) {
+  const int64_t left = began_ns_ + quiet_ns() - clock_.monotonic_ns();
+  if (left > kTermBeforeNs) return;
+  bool forced = false;
+  for (const Watch* watch : ranks) {
+    if (is_quiet(*watch) || !watch->page->alive()) continue;
+    const auto pid = static_cast<pid_t>(watch->header().pid);
+    if (!forced_) {
+      remarks_.push_back("rank " + std::to_string(watch->line.rank) +
+                         " has not stopped; it is ended before the deadline");
+    }
+    ::kill(pid, SIGCONT);
+    ::kill(pid, left > kKillBeforeNs ? SIGTERM : SIGKILL);
+    forced = true;
+  }
+  // Only where somebody had to be ended: the receipt says "deadline" for no other reason.
+  forced_ = forced_ || forced;
+}
+
+bool Brake::all_quiet(const std::vector<Watch*>& ranks) {
+  bool all = true;
+  for (const Watch* watch : ranks) {
+    const bool quiet = is_quiet(*watch);
+    all = all && quiet;
+    const std::string_view state = !watch->ended.empty() ? "ended"
+                                   : !quiet              ? "training"
+                                   : cause_.waits        ? "waiting"
+                                                         : "quiet";
+    last_steps_[watch->line.rank] = {std::string(state),
+                                     watch->page->layout().edge.steps_closed.load()};
+  }
+  return all;
+}
+
+std::optional<NodeStop> Brake::to_tell() const {
+  if (phase_ == Phase::off) return std::nullopt;
+  NodeStop tell;
+  tell.vote = vote_;
+  tell.about = cause_.about;
+  return tell;
+}
+
+Json Brake::ledger_body() const {
+  Json rows = Json::array();
+  for (const auto& [rank, last] : last_steps_) {
+    rows.push(Json::object({{"rank", rank}, {"state", last.state}, {"last_step", last.step}}));
+  }
+  return Json::object(
+      {{"how", decision_.how}, {"stop_edge", decision_.stop_edge}, {"ranks", rows}});
+}
+
+std::string Brake::spoken() const {
+  std::string text;
+  for (const auto& [rank, last] : last_steps_) {
+    text += (text.empty() ? "rank " : ", ") + std::to_string(rank) + " at step " +
+            std::to_string(last.step);
+  }
+  return text;
+}
+
+}  // namespace account::keeper

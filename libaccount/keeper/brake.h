@@ -1,0 +1,94 @@
+// Brake: brings a node's ranks to one step edge, agreed on with the other nodes, to stop or to wait
+// there, and ends those that will not come. Who wants it, and why, is keeper/stop.h for orders and
+// keeper/limits.h for a job's own limits. docs/stop_protocol.md ties it to the checked model.
+//
+// Not thread-safe; never blocks. Must know neither authorities nor policies.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "keeper/job_totals.h"
+#include "keeper/vote.h"
+#include "keeper/watch.h"
+#include "sign/sign.h"
+
+namespace account::keeper {
+
+struct Braking {
+  sign::Digest order{};  // zeros: the job's own limit
+  std::string reason;
+  bool waits = false;       // ranks wait at the edge until released; else they stop
+  bool shuts_gate = false;  // no more exports
+  // Votes are counted together with those of nodes that brake for the same; empty: for an order.
+  std::string about;
+  int64_t quiet_seconds = 0;  // deadline; 0: by the length of the steps
+};
+
+class Brake {
+ public:
+  // Two seconds without a vote: each node brakes at its own edge.
+  static constexpr int64_t kVotePatienceNs = 2'000'000'000;
+  // The keeper ends what does not stop so much before the deadline, that it is over by then.
+  static constexpr int64_t kTermBeforeNs = 2'000'000'000, kKillBeforeNs = 1'000'000'000;
+
+  enum class Phase { off, held, decided, quiet };
+  struct LastStep {
+    std::string state;  // "training", "waiting", "quiet", "ended"
+    uint64_t step = 0;
+  };
+
+  explicit Brake(const Clock& clock) : clock_(clock) {}
+
+  // `ranks` are the node's live and ended incarnations of the newest start.
+  void apply(const Braking& wanted, const std::vector<Watch*>& ranks);
+  void release(const std::vector<Watch*>& ranks);
+  // Moves on; true once all ranks have just become quiet.
+  bool turn(const std::vector<Watch*>& ranks, const JobTotals::View& view);
+
+  Phase phase() const { return phase_; }
+  const Decision& decision() const { return decision_; }
+  // By rank. One that has left and been sealed is no longer watched, and still has its last step.
+  const std::map<int, LastStep>& last_steps() const { return last_steps_; }
+  // What the other nodes have to know; the envelopes are the caller's.
+  std::optional<NodeStop> to_tell() const;
+  std::vector<std::string> take_remarks() { return std::exchange(remarks_, {}); }
+
+  // {"how", "stop_edge", "ranks"} for the ledger, and "0 at step 5, 1 at step 5" for people.
+  Json ledger_body() const;
+  std::string spoken() const;
+
+ private:
+  void hold(const std::vector<Watch*>& ranks);
+  void write_cause(tally::Control& control) const;
+  void decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View& view);
+  void command(const std::vector<Watch*>& ranks);
+  void enforce(const std::vector<Watch*>& ranks);
+  bool all_quiet(const std::vector<Watch*>& ranks);
+  bool is_quiet(const Watch& watch) const;
+  void watch_step_times(const std::vector<Watch*>& ranks);
+  int64_t quiet_ns() const;
+
+  const Clock& clock_;
+  Braking cause_;
+  Phase phase_ = Phase::off;
+  uint64_t vote_ = 0;
+  Decision decision_;
+  int64_t held_ns_ = 0;   // since when it is agreed on
+  int64_t began_ns_ = 0;  // since when the deadline runs
+  bool forced_ = false;
+  std::map<int, LastStep> last_steps_;
+
+  std::map<std::string, std::pair<uint64_t, int64_t>> last_edges_;  // by page: step, time
+  std::deque<int64_t> step_times_ns_;                               // the last 20
+  std::vector<std::string> remarks_;
+};
+
+}  // namespace account::keeper
