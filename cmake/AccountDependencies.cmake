@@ -1,6 +1,6 @@
 # Every dependency of the core, found on the system; nothing is fetched.
 set(ACCOUNT_APT_HINT
-  "apt-get install libsodium-dev libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev")
+  "apt-get install libsodium-dev libssl-dev libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev")
 
 macro(account_require package)
   find_package(${package} ${ARGN} QUIET)
@@ -15,17 +15,23 @@ account_require(CLI11)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
-# libsodium comes without a CMake package. Linked statically and kept out of our exports, so that it
-# cannot meet another copy in the same process (PyNaCl carries one).
-find_path(SODIUM_INCLUDE_DIR sodium.h)
-find_library(SODIUM_STATIC_LIBRARY libsodium.a)
-if(NOT SODIUM_INCLUDE_DIR OR NOT SODIUM_STATIC_LIBRARY)
-  message(FATAL_ERROR "libsodium (header and libsodium.a) was not found. Install it: ${ACCOUNT_APT_HINT}")
-endif()
-add_library(account_sodium STATIC IMPORTED)
-set_target_properties(account_sodium PROPERTIES
-  IMPORTED_LOCATION "${SODIUM_STATIC_LIBRARY}"
-  INTERFACE_INCLUDE_DIRECTORIES "${SODIUM_INCLUDE_DIR}")
+# Cryptography is linked statically and kept out of our exports, so that it cannot meet another copy in
+# the same process (PyNaCl carries a libsodium, Python's ssl a libcrypto).
+macro(account_static_library name library header)
+  find_path(${name}_INCLUDE_DIR ${header})
+  find_library(${name}_LIBRARY ${library})
+  if(NOT ${name}_INCLUDE_DIR OR NOT ${name}_LIBRARY)
+    message(FATAL_ERROR "${library} with its headers was not found. Install it: ${ACCOUNT_APT_HINT}")
+  endif()
+  add_library(${name} STATIC IMPORTED)
+  set_target_properties(${name} PROPERTIES
+    IMPORTED_LOCATION "${${name}_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${${name}_INCLUDE_DIR}")
+endmacro()
+
+account_static_library(account_sodium libsodium.a sodium.h)
+# For SHA-256 alone, by the CPU's own instructions; a linker takes nothing else out of it.
+account_static_library(account_crypto libcrypto.a openssl/sha.h)
 
 if(ACCOUNT_BUILD_TESTS)
   account_require(GTest)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace account {
 namespace {
@@ -40,12 +41,8 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return refuse("binary value"); }
   bool start_object(std::size_t) override { return open(true); }
   bool end_object() override {
-    // Sorted once at the end: looking each key up as it comes would be quadratic on hostile input.
-    std::vector<std::string_view> names;
-    for (const auto& [name, member] : stack_.back().members) names.push_back(name);
-    std::sort(names.begin(), names.end());
-    const auto twin = std::adjacent_find(names.begin(), names.end());
-    if (twin != names.end()) {
+    const std::optional<std::string_view> twin = find_twin(stack_.back().members);
+    if (twin) {
       const std::string fault = fmt::format("duplicate key '{}'", twin->substr(0, 60));
       stack_.pop_back();  // the fault is the object's, not its last member's
       return refuse(fault);
@@ -68,6 +65,26 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   Json take() { return std::move(root_); }
 
  private:
+  // The few names of most objects are compared as they stand; more are sorted, once at the end,
+  // since looking each key up as it comes would be quadratic on hostile input.
+  static std::optional<std::string_view> find_twin(const std::vector<Json::Member>& members) {
+    constexpr size_t kFew = 8;
+    if (members.size() <= kFew) {
+      for (size_t i = 1; i < members.size(); ++i) {
+        for (size_t k = 0; k < i; ++k) {
+          if (members[i].first == members[k].first) return members[i].first;
+        }
+      }
+      return std::nullopt;
+    }
+    std::vector<std::string_view> names;
+    names.reserve(members.size());
+    for (const auto& [name, member] : members) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin == names.end()) return std::nullopt;
+    return *twin;
+  }
   bool refuse(std::string_view fault) {
     fault_ = path().empty() ? std::string(fault) : fmt::format("at {}: {}", path(), fault);
     return false;
@@ -198,19 +215,35 @@ void append_value(std::string& out, const Json& value, int indent) {
 
 }  // namespace
 
-Json::Json(bool value) : kind_(Kind::boolean), integer_(value ? 1 : 0) {}
-Json::Json(int value) : kind_(Kind::integer), integer_(value) {}
-Json::Json(int64_t value) : kind_(Kind::integer), integer_(value) {}
-Json::Json(uint64_t value) : kind_(Kind::integer), integer_(static_cast<int64_t>(value)) {}
-Json::Json(const char* value) : kind_(Kind::string), string_(value) {}
-Json::Json(std::string value) : kind_(Kind::string), string_(std::move(value)) {}
-Json::Json(std::string_view value) : kind_(Kind::string), string_(value) {}
-Json::Json(OpCount value) : kind_(Kind::string), string_(value.to_decimal()) {}
+Json::Json(bool value) : kind_(Kind::boolean), value_(int64_t{value ? 1 : 0}) {}
+Json::Json(int value) : kind_(Kind::integer), value_(int64_t{value}) {}
+Json::Json(int64_t value) : kind_(Kind::integer), value_(value) {}
+Json::Json(uint64_t value) : kind_(Kind::integer), value_(static_cast<int64_t>(value)) {}
+Json::Json(const char* value) : kind_(Kind::string), value_(std::string(value)) {}
+Json::Json(std::string value) : kind_(Kind::string), value_(std::move(value)) {}
+Json::Json(std::string_view value) : kind_(Kind::string), value_(std::string(value)) {}
+Json::Json(OpCount value) : kind_(Kind::string), value_(value.to_decimal()) {}
+
+namespace {
+
+template <typename Value, typename Variant>
+const Value& held(const Variant& variant) {
+  static const Value kNone{};
+  const Value* value = std::get_if<Value>(&variant);
+  return value == nullptr ? kNone : *value;
+}
+
+}  // namespace
+
+int64_t Json::as_integer() const { return held<int64_t>(value_); }
+const std::string& Json::as_string() const { return held<std::string>(value_); }
+const std::vector<Json>& Json::items() const { return held<std::vector<Json>>(value_); }
+const std::vector<Json::Member>& Json::members() const { return held<std::vector<Member>>(value_); }
 
 Json Json::array(std::vector<Json> items) {
   Json value;
   value.kind_ = Kind::array;
-  value.items_ = std::move(items);
+  value.value_ = std::move(items);
   return value;
 }
 
@@ -229,30 +262,31 @@ Json Json::counts(const std::map<std::string, OpCount>& by_name) {
 Json Json::object(std::vector<Member> members) {
   Json value;
   value.kind_ = Kind::object;
-  value.members_ = std::move(members);
+  value.value_ = std::move(members);
   return value;
 }
 
 Json& Json::set(std::string_view name, Json value) {
-  if (kind_ == Kind::null) kind_ = Kind::object;
-  for (auto& [existing, member] : members_) {
+  if (kind_ == Kind::null) *this = object();
+  auto& members = std::get<std::vector<Member>>(value_);
+  for (auto& [existing, member] : members) {
     if (existing == name) {
       member = std::move(value);
       return *this;
     }
   }
-  members_.emplace_back(name, std::move(value));
+  members.emplace_back(name, std::move(value));
   return *this;
 }
 
 Json& Json::push(Json value) {
-  if (kind_ == Kind::null) kind_ = Kind::array;
-  items_.push_back(std::move(value));
+  if (kind_ == Kind::null) *this = array();
+  std::get<std::vector<Json>>(value_).push_back(std::move(value));
   return *this;
 }
 
 const Json* Json::find(std::string_view name) const {
-  for (const auto& [existing, member] : members_) {
+  for (const auto& [existing, member] : members()) {
     if (existing == name) return &member;
   }
   return nullptr;
@@ -301,7 +335,7 @@ Result<const Json*> Json::get_object(std::string_view name) const {
 }
 
 Status Json::only_members(std::initializer_list<std::string_view> names) const {
-  for (const auto& [name, member] : members_) {
+  for (const auto& [name, member] : members()) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       return bad_member(std::string_view(name).substr(0, 60), "is unknown");
     }

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "account/op_count.h"
@@ -62,21 +63,19 @@ class Json {
   // Fails with Code::corrupt, naming it, if there is a member that is not in `names`.
   Status only_members(std::initializer_list<std::string_view> names) const;
 
-  bool as_bool() const { return integer_ != 0; }                   // kind boolean
-  int64_t as_integer() const { return integer_; }                  // kind integer
-  const std::string& as_string() const { return string_; }         // kind string
-  const std::vector<Json>& items() const { return items_; }        // kind array
-  const std::vector<Member>& members() const { return members_; }  // kind object
+  // Of any other kind: false, 0, and what is empty.
+  bool as_bool() const { return as_integer() != 0; }
+  int64_t as_integer() const;
+  const std::string& as_string() const;
+  const std::vector<Json>& items() const;
+  const std::vector<Member>& members() const;
 
   std::string dump() const;         // compact, one line
   std::string dump_pretty() const;  // two spaces, for people and --json
 
  private:
   Kind kind_ = Kind::null;
-  int64_t integer_ = 0;
-  std::string string_;
-  std::vector<Json> items_;
-  std::vector<Member> members_;
+  std::variant<int64_t, std::string, std::vector<Json>, std::vector<Member>> value_;
 };
 
 }  // namespace account

@@ -16,8 +16,13 @@ Status no_number(std::string_view text, std::string_view fault) {
 
 // `digits` holds only digits. Nothing when the value does not fit.
 std::optional<OpCount> accumulate(std::string_view digits) {
-  OpCount value;
-  for (const char digit : digits) {
+  constexpr size_t kFit = 19;  // digits, into 64 bits whatever they are
+  uint64_t head = 0;
+  for (const char digit : digits.substr(0, kFit)) {
+    head = head * 10 + static_cast<uint64_t>(digit - '0');
+  }
+  OpCount value = head;
+  for (const char digit : digits.substr(std::min(digits.size(), kFit))) {
     const auto times_ten = checked_multiply(value, 10);
     if (!times_ten) return std::nullopt;
     const auto next = checked_add(*times_ten, static_cast<uint64_t>(digit - '0'));

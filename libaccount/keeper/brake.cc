@@ -115,7 +115,9 @@ void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View&
     if (!other.stop || other.stop->start != start || other.stop->about != cause_.about) continue;
     if (other.world_size != world) continue;
     votes.emplace_back(other.stop->vote);
-    covered += static_cast<int>(other.ranks.size());
+    // A sum has this node's vote in it as well.
+    covered = other.covers > 0 ? std::max(covered, other.covers)
+                               : covered + static_cast<int>(other.ranks.size());
   }
   if (covered < world) {
     if (clock_.monotonic_ns() - held_ns_ < kVotePatienceNs) return;

@@ -18,6 +18,8 @@ constexpr int64_t kFormat = 1;
 // A round asks at most this often: a world of silent ranks must not keep the courier busy. The next
 // round goes on where it ended, so that a world of any size is walked through.
 constexpr int kQuestionsPerRound = 256;
+// And the node of rank 0 while the others wait for the votes that it gathers.
+constexpr int kHurriedQuestions = 4096;
 
 Result<Operations> parse_operations(const Json& rows) {
   Operations operations;
@@ -112,6 +114,10 @@ std::string to_blob(const NodeTotal& total) {
     for (const auto& [spec, reason] : total.limits) limits.set(spec, reason);
     blob.set("limits", limits);
   }
+  if (total.covers > 0) {
+    blob.set("covers", total.covers);
+    blob.set("sequence", OpCount(total.sequence));
+  }
   if (!total.acknowledged.empty()) {
     Json specs = Json::array();
     for (const std::string& spec : total.acknowledged) specs.push(spec);
@@ -144,6 +150,13 @@ Result<NodeTotal> parse_total(std::string_view blob) {
     ACCOUNT_ASSIGN_OR_RETURN(total.stop, parse_stop(*stop));
   }
   ACCOUNT_RETURN_IF_ERROR(parse_limits(json, total));
+  if (json.find("covers") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const int64_t covers, json.get_integer("covers"));
+    ACCOUNT_ASSIGN_OR_RETURN(const OpCount sequence, json.get_op_count("sequence"));
+    if (covers < 1 || covers > world) return Status(Code::corrupt, "a sum covers no such world");
+    total.covers = static_cast<int>(covers);
+    total.sequence = sequence.low();
+  }
   return total;
 }
 
@@ -185,14 +198,71 @@ void JobTotals::loop() {
 
 void JobTotals::round() {
   NodeTotal own;
+  bool hurried = false;
   {
     const std::lock_guard lock(mutex_);
     own = own_;
+    hurried = hurried_;
   }
   // Alone in the world, or not begun yet: there is nobody to ask.
   if (own.ranks.empty() || static_cast<int>(own.ranks.size()) >= own.world_size) return;
   const bool posted =
       exchange_.post("total/" + std::to_string(own.ranks.front()), to_blob(own)).ok();
+  const bool many = own.world_size > kDirectNodes * static_cast<int>(own.ranks.size());
+  const bool leads = own.ranks.front() == 0;
+  if (many && !leads && hear_sum(own)) return;
+  walk(own, posted, many && leads && hurried ? kHurriedQuestions : kQuestionsPerRound);
+  if (many && leads && posted) post_sum(own);
+}
+
+// Whether the node of rank 0 still says more from round to round.
+bool JobTotals::hear_sum(const NodeTotal& own) {
+  const auto blobs = exchange_.collect("job", {"0"}, clock_.monotonic_ns());
+  std::optional<NodeTotal> heard;
+  if (blobs.ok() && blobs->size() == 1 && blobs->front().has_value()) {
+    auto parsed = parse_total(*blobs->front());
+    if (parsed.ok()) heard = std::move(parsed).value();
+  }
+  const bool fits = heard && heard->covers > 0 && heard->world_size == own.world_size;
+  const std::lock_guard lock(mutex_);
+  if (fits && heard->sequence != sequence_) {
+    sequence_ = heard->sequence;
+    misses_ = 0;
+    sum_ = std::move(heard);
+    silent_.clear();
+    reached_ = true;
+    return true;
+  }
+  if (++misses_ <= kPatienceRounds) return true;
+  sum_.reset();
+  return false;
+}
+
+void JobTotals::post_sum(const NodeTotal& own) {
+  NodeTotal sum = own;
+  sum.ranks.clear();
+  sum.covers = static_cast<int>(own.ranks.size());
+  sum.sequence = ++sequence_;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [node, other] : others_) {
+      if (other.world_size != own.world_size) continue;
+      add_to(sum.operations, other.operations);
+      sum.steps = std::max(sum.steps, other.steps);
+      sum.limits.insert(other.limits.begin(), other.limits.end());
+      sum.acknowledged.insert(other.acknowledged.begin(), other.acknowledged.end());
+      const bool votes = own.stop && other.stop && other.stop->start == own.stop->start &&
+                         other.stop->about == own.stop->about;
+      if (votes) sum.stop->vote = std::max(sum.stop->vote, other.stop->vote);
+      if (votes || !own.stop) sum.covers += static_cast<int>(other.ranks.size());
+    }
+  }
+  sum.covers = std::min(sum.covers, own.world_size);
+  // A sum that is not heard is missed by the others, who then ask for themselves.
+  (void)exchange_.post("job/0", to_blob(sum)).ok();
+}
+
+void JobTotals::walk(const NodeTotal& own, bool posted, int most_questions) {
   if (next_rank_ == 0 || next_rank_ >= own.world_size || own.world_size != walk_world_) {
     next_rank_ = 0;  // a new walk
     walk_world_ = own.world_size;
@@ -202,7 +272,7 @@ void JobTotals::round() {
   covered_.insert(own.ranks.begin(), own.ranks.end());
   std::map<std::string, NodeTotal> heard;
   int questions = 0;
-  for (; posted && next_rank_ < own.world_size && questions < kQuestionsPerRound; ++next_rank_) {
+  for (; posted && next_rank_ < own.world_size && questions < most_questions; ++next_rank_) {
     if (covered_.contains(next_rank_)) continue;
     ++questions;
     const auto blobs =
@@ -233,7 +303,10 @@ void JobTotals::round() {
 JobTotals::View JobTotals::view() const {
   const std::lock_guard lock(mutex_);
   View view;
-  for (const auto& [node, total] : others_) view.others.push_back(total);
+  if (sum_) view.others.push_back(*sum_);
+  if (!sum_) {
+    for (const auto& [node, total] : others_) view.others.push_back(total);
+  }
   view.silent_ranks = silent_;
   view.reached = reached_;
   return view;

@@ -6,6 +6,10 @@
 // that nobody has covered yet to the next, which is always the lowest of its node. So nobody
 // registers, and the ranks of a silent node are known by number.
 //
+// Where a job has many nodes (kDirectNodes), only the node of rank 0 walks over all of them, and
+// posts the sum; the others read that one blob, and walk themselves while it does not change. What
+// they ask of the job's store grows with the nodes, not with their square.
+//
 // Owns a thread, because a store may hang: that then delays this display and nothing else.
 // Thread-safe.
 #pragma once
@@ -52,6 +56,11 @@ struct NodeTotal {
   // keeper/limits.h: crossed and not acknowledged, with the reason; acknowledged.
   std::map<std::string, std::string> limits;
   std::set<std::string> acknowledged;
+
+  // Not 0: it is said of the whole job (`ranks` is empty then), as the node of rank 0 heard so many
+  // ranks of it; while that node brakes, so many whose votes are in `stop`.
+  int covers = 0;
+  uint64_t sequence = 0;  // of such sums
 };
 
 ACCOUNT_API std::string to_blob(const NodeTotal& total);
@@ -59,6 +68,10 @@ ACCOUNT_API Result<NodeTotal> parse_total(std::string_view blob);
 
 class JobTotals {
  public:
+  static constexpr int kDirectNodes = 64;
+  // So many rounds without a new sum, and a node walks itself.
+  static constexpr int kPatienceRounds = 5;
+
   // `exchange` must outlive this object.
   JobTotals(Exchange& exchange, const Clock& clock) : exchange_(exchange), clock_(clock) {}
   ~JobTotals();
@@ -73,7 +86,7 @@ class JobTotals {
   void round();
 
   struct View {
-    std::vector<NodeTotal> others;  // the last that each other node said
+    std::vector<NodeTotal> others;  // the last that each other node said, or the sum alone
     std::vector<int> silent_ranks;  // of the world, covered by nobody in the last walk
     bool reached = false;           // the last round could post
   };
@@ -81,6 +94,9 @@ class JobTotals {
 
  private:
   void loop();
+  bool hear_sum(const NodeTotal& own);
+  void walk(const NodeTotal& own, bool posted, int most_questions);
+  void post_sum(const NodeTotal& own);
 
   Exchange& exchange_;
   const Clock& clock_;
@@ -92,12 +108,15 @@ class JobTotals {
   std::map<std::string, NodeTotal> others_;
   std::vector<int> silent_;
   bool reached_ = false;
+  std::optional<NodeTotal> sum_;  // the last that the node of rank 0 said, while it says more
   std::thread thread_;
 
   // Of the walk over the world, which may take several rounds; the thread's.
   int next_rank_ = 0, walk_world_ = 0;
   std::set<int> covered_;
   std::vector<int> walk_silent_;
+  uint64_t sequence_ = 0;  // of sums, posted or heard
+  int misses_ = 0;
 };
 
 }  // namespace account::keeper

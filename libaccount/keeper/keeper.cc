@@ -257,7 +257,11 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
   status_.steps = own.steps;
   status_.nodes_seen.clear();
   for (const NodeTotal& other : view.others) {
-    add_to(job, other.operations);
+    if (other.covers > 0) {  // a sum has this node's part in it, a little older
+      if (sum(other.operations) > sum(job)) job = other.operations;
+    } else {
+      add_to(job, other.operations);
+    }
     status_.nodes_seen.push_back(other.node);
     status_.steps = std::max(status_.steps, other.steps);
   }

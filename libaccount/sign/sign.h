@@ -31,15 +31,11 @@ Result<Digest> digest_from_bytes(std::string_view raw32);
 class Sha256 {
  public:
   Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
   void update(std::string_view bytes);
   Digest finish();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::array<uint64_t, 16> state_;  // libcrypto's, whose header no other file needs
 };
 
 // ---- Ed25519 keys --------------------------------------------------------------------------

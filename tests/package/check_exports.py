@@ -1,6 +1,6 @@
 """Checks what libaccount.so shows to a process: names of namespace account, and nothing private.
 
-fmt, nlohmann-json and libsodium inside it must not meet other copies in the same process (torch
+fmt, nlohmann-json, libsodium and libcrypto inside it must not meet other copies in the same process (torch
 carries an fmt, PyNaCl a libsodium), so none of their symbols may be dynamic.
 """
 
@@ -12,7 +12,7 @@ import sys
 PUBLIC = re.compile(
     r"^(?:(?:vtable|typeinfo|typeinfo name|guard variable|VTT) for )?"
     r"(?:non-virtual thunk to |virtual thunk to )?[^(]*?\b(?:account|std|__gnu_cxx)::")
-PRIVATE = re.compile(r"\b(?:fmt|nlohmann|CLI)::|sodium|crypto_|randombytes")
+PRIVATE = re.compile(r"\b(?:fmt|nlohmann|CLI)::|sodium|crypto_|randombytes|SHA256_|OPENSSL")
 
 
 def main(library: str) -> int:

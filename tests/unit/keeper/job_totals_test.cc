@@ -166,5 +166,95 @@ TEST_F(JobTotalsTest, ALargeSilentWorldCostsABoundedNumberOfQuestions) {
   EXPECT_LE(board_.questions, 256);
 }
 
+// A job of so many nodes of one rank each that they do not all ask each other.
+class ManyNodesTest : public JobTotalsTest {
+ protected:
+  static constexpr int kNodes = 2 * JobTotals::kDirectNodes;
+  ManyNodesTest() {
+    for (int i = 0; i < kNodes; ++i) {
+      own_.push_back(node(std::to_string(10'000'000 + i), {i}, kNodes, 1));
+      keepers_.push_back(std::make_unique<JobTotals>(board_, clock_));
+    }
+    rounds(2);  // everybody has posted, and the first has heard all
+  }
+  void rounds(int number, int first = 0) {
+    for (int round = 0; round < number; ++round) {
+      for (int i = first; i < kNodes; ++i) {
+        keepers_[static_cast<size_t>(i)]->set_own(own_[static_cast<size_t>(i)]);
+        keepers_[static_cast<size_t>(i)]->round();
+      }
+    }
+  }
+  std::vector<NodeTotal> own_;
+  std::vector<std::unique_ptr<JobTotals>> keepers_;
+};
+
+TEST_F(ManyNodesTest, OneWalksAndTheOthersReadItsSum) {
+  own_[5].limits["own:stop"] = "a reason";
+  own_[6].acknowledged.insert("own:pause");
+  rounds(1);
+  board_.questions = 0;
+  rounds(1);
+  EXPECT_EQ(board_.questions, 2 * (kNodes - 1)) << "one walk, and one question of each other node";
+  const auto view = keepers_[77]->view();
+  ASSERT_EQ(view.others.size(), 1u);
+  EXPECT_EQ(view.others[0].covers, kNodes);
+  EXPECT_EQ(sum(view.others[0].operations), OpCount(kNodes));
+  EXPECT_EQ(view.others[0].limits.at("own:stop"), "a reason");
+  EXPECT_TRUE(view.others[0].acknowledged.contains("own:pause"));
+  EXPECT_EQ(keepers_[0]->view().others.size(), static_cast<size_t>(kNodes - 1));
+}
+
+TEST_F(ManyNodesTest, TheSumCountsTheVotesForTheSameCause) {
+  for (int i = 0; i < kNodes; ++i) {
+    NodeStop stop;
+    stop.vote = static_cast<uint64_t>(100 + i % 7);
+    if (i == 9) stop.about = "own:stop";
+    if (i != 10) own_[static_cast<size_t>(i)].stop = stop;
+  }
+  rounds(2);
+  const auto view = keepers_[77]->view();
+  ASSERT_EQ(view.others.size(), 1u);
+  ASSERT_TRUE(view.others[0].stop.has_value());
+  EXPECT_EQ(view.others[0].stop->vote, 106u);
+  EXPECT_EQ(view.others[0].covers, kNodes - 2) << "one brakes for something else, one not at all";
+}
+
+TEST_F(ManyNodesTest, WhereTheSumStaysTheSameEachAsksForItself) {
+  rounds(1);
+  own_[3].operations[{Category::train, Phase::forward}] = OpCount(1000);
+  rounds(JobTotals::kPatienceRounds, 1);
+  EXPECT_EQ(keepers_[77]->view().others.size(), 1u) << "patient at first";
+  rounds(2, 1);
+  const auto view = keepers_[77]->view();
+  EXPECT_EQ(view.others.size(), static_cast<size_t>(kNodes - 1));
+  OpCount all;
+  for (const NodeTotal& other : view.others) all = saturating_add(all, sum(other.operations));
+  EXPECT_EQ(all, OpCount(1000 + kNodes - 1));
+}
+
+TEST_F(ManyNodesTest, HostileSumsAreSilence) {
+  const std::string good = board_.blobs.at("job/0");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << text;
+    return text.replace(at, from.size(), to);
+  };
+  const std::string covers = "\"covers\":" + std::to_string(kNodes);
+  for (const std::string& text :
+       {std::string("{"), with(covers, "\"covers\":0"), with(covers, "\"covers\":-1"),
+        with(covers, "\"covers\":1000000"), with(covers, "\"other\":1"),
+        with("\"world_size\":" + std::to_string(kNodes), "\"world_size\":4")}) {
+    board_.blobs["job/0"] = text;
+    JobTotals late(board_, clock_);
+    late.set_own(own_[77]);
+    for (int i = 0; i < JobTotals::kPatienceRounds; ++i) late.round();
+    EXPECT_THAT(late.view().others, IsEmpty()) << text;
+    late.round();
+    EXPECT_EQ(late.view().others.size(), static_cast<size_t>(kNodes - 1)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace account::keeper
