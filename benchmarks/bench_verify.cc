@@ -3,8 +3,8 @@
 //   bench_verify [days=365] [ranks=8] [even=1] [dir=/dev/shm/account-bench-verify]
 //
 // One step a second, a seal each minute of the first hour and then every ten, as the keeper seals
-// (keeper/seal.cc); three category/phase/dtype rows and ten ops a rank, all ops hourly. With even=0
-// each rank counts something else, as in a pipeline.
+// (keeper/seal.cc); three category/phase/dtype rows and ten ops a rank, all ops hourly on the
+// first day, then daily. With even=0 each rank counts something else, as in a pipeline.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -70,13 +70,14 @@ Status write(const std::string& run_folder, uint64_t days, int ranks, bool even)
   options.run_id = "year";
   options.node = "1f00ba5e";
   ACCOUNT_ASSIGN_OR_RETURN(auto writer, Writer::open(FileSystem::real(), clock, options));
-  uint64_t second = 0, hour = UINT64_MAX;
+  uint64_t second = 0, whole = UINT64_MAX;
   while (second < days * 86'400) {
     const uint64_t since = second;
     second += second < 3'600 ? 60 : 600;
     clock.advance(static_cast<int64_t>(second - since) * kSecond);
-    const bool with_ops = second / 3'600 != hour;
-    hour = second / 3'600;
+    const uint64_t period = second < 86'400 ? second / 3'600 : 24 + second / 86'400;
+    const bool with_ops = period != whole;
+    whole = period;
     for (int rank = 0; rank < ranks; ++rank) {
       IncarnationLine process;
       process.id = std::string(31, 'a') + static_cast<char>('0' + rank);

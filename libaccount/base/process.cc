@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <fstream>
+#include <string>
 #include <string_view>
 
 namespace account {
@@ -33,6 +35,16 @@ uint64_t process_start_ticks(pid_t pid) {
   uint64_t ticks = 0;
   std::from_chars(rest.data(), rest.data() + rest.size(), ticks);  // leaves 0 where it fails
   return ticks;
+}
+
+int64_t boot_unix_ns() {
+  std::ifstream stat("/proc/stat");
+  std::string word;
+  int64_t seconds = 0;
+  while (stat >> word) {
+    if (word == "btime" && stat >> seconds) return seconds * 1'000'000'000;
+  }
+  return 0;
 }
 
 bool process_alive(pid_t pid, uint64_t start_ticks) {

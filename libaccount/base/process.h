@@ -16,4 +16,7 @@ ACCOUNT_API uint64_t process_start_ticks(pid_t pid);
 // True while the very process that started at `start_ticks` exists and is no zombie.
 ACCOUNT_API bool process_alive(pid_t pid, uint64_t start_ticks);
 
+// When this machine was started, from /proc/stat, to the second; 0 where that does not say.
+ACCOUNT_API int64_t boot_unix_ns();
+
 }  // namespace account

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/process.h"
 #include "count/transcript.h"
 #include "keeper/device_rate.h"
 #include "keeper/keeper.h"
@@ -111,17 +112,26 @@ void Keeper::refuse(Watch& watch, const Status& why) {
 }
 
 // An incarnation that an earlier session left open and whose page is gone: the machine was
-// restarted. What it counted after its last seal is lost, and the ledger says so.
+// restarted. What it counted after its last line is lost, and the ledger says so, with what it can
+// have been at most: until the machine came up again, or until now where it had not gone down.
 void Keeper::settle_lost_pages() {
+  const int64_t now = world_.clock.unix_ns(), boot = boot_unix_ns();
   for (const auto& [id, prior] : prior_) {
     add_to(settled_, operations_of(prior.rows));
     settled_steps_[prior.line.rank] += prior.steps_closed;
     if (!prior.ended.empty()) continue;
-    later([line = prior.line](ledger::Writer& writer) {
+    const int64_t from = prior.last_unix_ns;
+    const int64_t to = boot > from && boot < now ? boot : std::max(from, now);
+    // A process that was forked from a rank has no device of its own.
+    const OpCount bound = prior.line.parent.empty() ? bound_for(to - from) : OpCount();
+    later([line = prior.line, from, to, bound](ledger::Writer& writer) {
       const int number = writer.incarnation(line);
       writer.gap(Json::object({{"kind", "page_lost"},
                                {"incarnation", number},
                                {"rank", line.rank},
+                               {"from_unix_ns", OpCount(static_cast<uint64_t>(from))},
+                               {"to_unix_ns", OpCount(static_cast<uint64_t>(to))},
+                               {"bound_operations", bound},
                                {"detail", "its tally was gone when the next keeper came"}}));
       writer.ended(number, "lost");
     });

@@ -14,8 +14,9 @@ constexpr int64_t kHour = 60 * kMinute;
 // design.md §2: "every 60 s in the first hour, then every 10 min".
 constexpr int64_t kEarlyPause = kMinute, kLatePause = 10 * kMinute;
 constexpr int64_t kRetryPause = kSecond;
-// Full tables with ops come hourly; in between, lines without (docs/decisions.md, Evidence).
-constexpr int64_t kWholePause = kHour;
+// Full tables with ops come hourly on the first day, then daily; in between, lines without
+// (docs/decisions.md, Evidence).
+constexpr int64_t kDay = 24 * kHour;
 // A transcript is asked for within this many steps of a seal.
 constexpr uint64_t kTranscriptSpread = 16;
 
@@ -103,7 +104,7 @@ void Keeper::commit_seal() {
   seal_wanted_ = false;
   seal_reason_ = ledger::SealReason::time;
   const int64_t now = world_.clock.monotonic_ns();
-  if (now >= next_whole_ns_) next_whole_ns_ = now + kWholePause;
+  if (now >= next_whole_ns_) next_whole_ns_ = now + (now - began_ns_ < kDay ? kHour : kDay);
   for (auto entry = watches_.begin(); entry != watches_.end();) {
     Watch& watch = entry->second;
     watch.sealed_calls = watch.calls();

@@ -1,7 +1,7 @@
 """Checks what libaccount.so shows to a process: names of namespace account, and nothing private.
 
-fmt, nlohmann-json, libsodium and libcrypto inside it must not meet other copies in the same process (torch
-carries an fmt, PyNaCl a libsodium), so none of their symbols may be dynamic.
+fmt, nlohmann-json, libsodium and libcrypto inside it must not meet other copies in the same process
+(torch carries an fmt, PyNaCl a libsodium), so none of their symbols may be dynamic.
 """
 
 import re

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 
 namespace account {
@@ -39,6 +40,12 @@ TEST(ProcessTest, AZombieIsDeadAndSoIsAReapedOne) {
   EXPECT_FALSE(process_alive(child, start));
   close(gate[0]);
   close(gate[1]);
+}
+
+TEST(ProcessTest, TheMachineWasStartedBeforeThisProcess) {
+  const int64_t boot = boot_unix_ns();
+  EXPECT_GT(boot, int64_t{1'500'000'000} * 1'000'000'000);
+  EXPECT_LT(boot, Clock::real().unix_ns());
 }
 
 TEST(RandomTest, GivesAsManyBytesAsAskedAndNeverTheSame) {

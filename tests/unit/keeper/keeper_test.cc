@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "keeper/device_rate.h"
 #include "unit/keeper/support.h"
 
 namespace account::keeper {
@@ -98,6 +99,60 @@ TEST_F(KeeperFixture, TheNextKeeperTakesUpPagesAndLedger) {
   EXPECT_EQ(report.totals.steps, 3u);
   EXPECT_EQ(report.incarnations.size(), 1u);
   EXPECT_EQ(report.nodes[0].keys.size(), 2u);
+}
+
+TEST_F(KeeperFixture, ANodeThatDiesLosesWhatWasNotSealedAndSaysHowMuchThatIsAtMost) {
+  ASSERT_TRUE(open().ok());
+  {
+    TestRank rank(place_, rank_of(0, 1));
+    rank.count(10);
+    rank.step();
+    turn_for(61 * kSecond);
+    rank.count(100);
+    rank.step();
+    keeper_.reset();  // as if killed
+    std::filesystem::remove(rank.path());
+  }
+  clock_.advance(100 * kSecond);
+  ASSERT_TRUE(open().ok());
+  TestRank rank(place_, rank_of(0, 1));
+  rank.count(1000);
+  rank.step();
+  turn_for(2 * kSecond);
+  EXPECT_EQ(keeper_->status().node_operations, OpCount(1010));
+  rank.finish();
+  end();
+  const ledger::Report report = verify();
+  EXPECT_EQ(report.totals.executed, OpCount(1010));
+  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
+  const Json& gap = report.nodes[0].gaps[0];
+  EXPECT_EQ(*gap.get_string("kind"), "page_lost");
+  const OpCount bound = *gap.get_op_count("bound_operations");
+  EXPECT_GE(bound, bound_for(100 * kSecond));
+  EXPECT_LE(bound, bound_for(200 * kSecond));
+  EXPECT_EQ(report.totals.upper, saturating_add(OpCount(1010), bound));
+}
+
+// A loader of data that computes counts as well, in a page of its own.
+TEST_F(KeeperFixture, AForkedProcessIsCountedAndIsNoRankOfItsOwn) {
+  ASSERT_TRUE(open().ok());
+  TestRank rank(place_, rank_of(0, 1));
+  rank.count(5);
+  turn_for(kSecond);
+  const pid_t child = fork();
+  if (child == 0) {
+    rank.count(70);
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  turn_for(2 * kSecond);
+  rank.finish();
+  end();
+  const ledger::Report report = verify();
+  EXPECT_EQ(report.totals.executed, OpCount(75));
+  EXPECT_EQ(report.ranks, 1u);
+  EXPECT_EQ(report.incarnations.size(), 2u);
+  EXPECT_TRUE(report.nodes[0].gaps.empty());
 }
 
 TEST_F(KeeperFixture, TheLiveTotalIncludesEarlierSessions) {
