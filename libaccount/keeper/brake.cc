@@ -41,7 +41,7 @@ void write_reason(tally::Control& control, std::string_view reason) {
 void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   const bool other_cause =
       wanted.order != cause_.order || wanted.about != cause_.about || wanted.waits != cause_.waits;
-  const bool deadline_begins = phase_ == Phase::off || (cause_.waits && !wanted.waits);
+  const bool deadline_begins = phase_ == Phase::off || (wanted.ends && !cause_.ends);
   cause_ = wanted;
   if (deadline_begins) began_ns_ = clock_.monotonic_ns();
   if (phase_ == Phase::off) return hold(ranks);
@@ -60,8 +60,13 @@ void Brake::write_cause(tally::Control& control) const {
 }
 
 void Brake::hold(const std::vector<Watch*>& ranks) {
+  // A keeper before this one may have voted already: a vote is never taken back.
+  uint64_t voted = 0;
   for (Watch* watch : ranks) {
     tally::Control& control = watch->page->layout().control;
+    if (control.command.load() != static_cast<uint32_t>(Command::none)) {
+      voted = std::max(voted, control.stop_edge.load());
+    }
     write_cause(control);
     control.command.store(static_cast<uint32_t>(Command::hold), std::memory_order_seq_cst);
   }
@@ -72,7 +77,7 @@ void Brake::hold(const std::vector<Watch*>& ranks) {
     const tally::Edge& edge = watch->page->layout().edge;
     edges.push_back({edge.steps_closed.load(), edge.next_edge.load(), !watch->ended.empty()});
   }
-  vote_ = vote_of(edges);
+  vote_ = std::max(voted, vote_of(edges));
   for (Watch* watch : ranks) watch->page->layout().control.stop_edge.store(vote_);
   held_ns_ = clock_.monotonic_ns();
   phase_ = Phase::held;
@@ -95,7 +100,7 @@ bool Brake::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) 
   watch_step_times(ranks);
   if (phase_ == Phase::held) decide_edge(ranks, view);
   if (phase_ != Phase::held && phase_ != Phase::decided) return false;
-  if (!cause_.waits) enforce(ranks);
+  if (cause_.ends) enforce(ranks);
   if (phase_ != Phase::decided || !all_quiet(ranks)) return false;
   phase_ = Phase::quiet;
   if (forced_) decision_.how = "deadline";
@@ -120,7 +125,8 @@ void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View&
                                : covered + static_cast<int>(other.ranks.size());
   }
   if (covered < world) {
-    if (clock_.monotonic_ns() - held_ns_ < kVotePatienceNs) return;
+    const int64_t patience = cause_.ends ? kVotePatienceNs : kLongVotePatienceNs;
+    if (clock_.monotonic_ns() - held_ns_ < patience) return;
     votes.emplace_back(std::nullopt);
   }
   decision_ = decide(votes);

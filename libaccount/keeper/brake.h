@@ -25,6 +25,7 @@ namespace account::keeper {
 struct Braking {
   sign::Digest order{};  // zeros: the job's own limit
   std::string reason;
+  bool ends = false;        // those that have not come by the deadline are ended
   bool waits = false;       // ranks wait at the edge until released; else they stop
   bool shuts_gate = false;  // no more exports
   // Votes are counted together with those of nodes that brake for the same; empty: for an order.
@@ -34,8 +35,10 @@ struct Braking {
 
 class Brake {
  public:
-  // Two seconds without a vote: each node brakes at its own edge.
+  // So long without a vote, and each node brakes at its own edge. Without a deadline there is time
+  // for a node whose keeper died to find another.
   static constexpr int64_t kVotePatienceNs = 2'000'000'000;
+  static constexpr int64_t kLongVotePatienceNs = 60'000'000'000;
   // The keeper ends what does not stop so much before the deadline, that it is over by then.
   static constexpr int64_t kTermBeforeNs = 2'000'000'000, kKillBeforeNs = 1'000'000'000;
 

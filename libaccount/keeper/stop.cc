@@ -206,7 +206,7 @@ std::optional<Braking> Stop::wanted() const {
   Braking braking;
   braking.order = first_;
   braking.reason = reason_of(obeyed_.at(first_));
-  braking.shuts_gate = true;
+  braking.shuts_gate = braking.ends = true;
   for (const auto& [hash, stop] : obeyed_) {
     if (stop.quiet_seconds <= 0) continue;
     const int64_t least = braking.quiet_seconds;

@@ -190,9 +190,11 @@ TEST_F(LimitsFixture, AnotherKeeperHoldsTheSameRanksAgain) {
   rank.step();
   turn_for(3 * kSecond);
   ASSERT_EQ(command_of(rank), tally::Command::wait_at_edge);
-  keeper_.reset();  // dies
+  rank.layout().control.stop_edge.store(5);  // what it has voted for
+  keeper_.reset();                           // dies
   ASSERT_THAT(open(false), IsOk());
   turn_for(3 * kSecond);
+  EXPECT_EQ(rank.layout().control.stop_edge.load(), 5u) << "a vote is never taken back";
   EXPECT_EQ(command_of(rank), tally::Command::wait_at_edge);
   EXPECT_EQ(rank.acceptance(), Acceptance::accepted);
   ASSERT_THAT(acknowledge({"own:pause"}), IsOk());
