@@ -64,7 +64,7 @@ Result<Target> run_target(const std::string& word) {
   }
   if (word.find('/') != std::string::npos) {
     return Status(Code::not_found, fmt::format("'{}' is no run's folder", word),
-                  "name a run by its id, or say job:ID, model:NAME or all");
+                  "name a run by its id, or say job:ID, slurm:ID, model:NAME or all");
   }
   // A job of another machine is stopped by its id.
   ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(word));
@@ -79,9 +79,13 @@ Result<Target> parse_target(const std::string& word) {
   if (!value.empty() && kind == "job") {
     return make_target(order::Scope::Kind::job, value, live_folder(value));
   }
+  // The scheduler's id is one of the names that a job goes by; the run's is made from it.
+  if (!value.empty() && kind == "slurm") {
+    return make_target(order::Scope::Kind::job, value, live_folder("slurm-" + value));
+  }
   if (!value.empty() && kind == "model") return make_target(order::Scope::Kind::model, value);
   return Status(Code::invalid_argument, fmt::format("'{}' is nothing that can be stopped", word),
-                "name a run by its id or folder, or say job:ID, model:NAME or all");
+                "name a run by its id or folder, or say job:ID, slurm:ID, model:NAME or all");
 }
 
 using Specs = std::set<std::string>;  // "PATH#pin"
@@ -198,7 +202,7 @@ int stop(const StopWords& words) {
 void add_stop(const Verb& program) {
   const Verb verb = program.verb("stop", "Orders jobs to stop, and waits until they are quiet");
   auto words = std::make_shared<StopWords>();
-  verb.needs("TARGET", words->target, "A run's id or folder, job:ID, model:NAME, or all");
+  verb.needs("TARGET", words->target, "A run's id or folder, job:ID, slurm:ID, model:NAME, or all");
   verb.needs("--because", words->because, "The reason, with the protocol's clause");
   verb.takes("--authority", words->authority,
              "Its directory (default: what the run obeys, then ACCOUNT_AUTHORITY)");

@@ -46,7 +46,7 @@ def test_a_job_is_stopped_by_its_slurm_id_and_starts_again_only_after_a_lift(
     own = tmp_path / "own"
     job = submit(cluster, authority, own, "--steps", MANY)
     wait_for_steps(own, 5)
-    order = authority.stop(f"job:{job}")
+    order = authority.stop(f"slurm:{job}")
     ended = cluster.wait(job, "FAILED", "COMPLETED", "CANCELLED")
     assert (ended["JobState"], ended["ExitCode"]) == ("FAILED", "86:0")
     assert ended["Restarts"] == "0"
@@ -82,7 +82,7 @@ def test_a_site_that_holds_jobs_by_exit_code_gets_no_further_than_the_start(
         own = tmp_path / "own"
         job = submit(cluster, authority, own, "--steps", MANY)
         wait_for_steps(own, 3)
-        order = authority.stop(f"job:{job}")
+        order = authority.stop(f"slurm:{job}")
         harness.wait_until("Slurm to hold the job",
                            lambda: cluster.facts(job)["JobState"] == "SPECIAL_EXIT")
         before = last_steps(own)

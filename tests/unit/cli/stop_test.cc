@@ -38,6 +38,7 @@ TEST_F(StopTest, ScopesAreSaidInWords) {
   } cases[] = {{"all", R"({"all":true})"},
                {"r7", R"({"job":"r7"})"},
                {"job:4711", R"({"job":"4711"})"},
+               {"slurm:4711", R"({"job":"4711"})"},
                {"model:acme/chat:7b", R"({"model":"acme/chat:7b"})"}};
   for (const auto& c : cases) {
     const Said said = account({"stop", c.target, "--because", "x", "--authority", authority(),
