@@ -13,8 +13,9 @@ LINT ?=
 SOAK_STATES ?= 100000000
 SOAK_KILLS ?= 10000
 SOAK_SEED ?= 1
-# Optimizer steps of the demo's fine-tune.
+# Optimizer steps of the demo's fine-tune, and tokens of a sample.
 DEMO_STEPS ?= 16
+DEMO_LENGTH ?= 128
 
 VENV := .venv
 BUILD := build/release
@@ -47,7 +48,7 @@ help:
 	@echo 'make clean   remove build/ and $(VENV)'
 	@echo
 	@echo 'Settings: PYTHON=$(PYTHON) (one that has torch lends it) TORCH_VERSION=$(TORCH_VERSION)'
-	@echo '          WERROR=$(WERROR) DEMO_STEPS=$(DEMO_STEPS)'
+	@echo '          WERROR=$(WERROR) DEMO_STEPS=$(DEMO_STEPS) DEMO_LENGTH=$(DEMO_LENGTH)'
 
 # --- What must be there first ---------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ build: $(INSTALLED)
 # --- Using it -------------------------------------------------------------------------------------
 
 demo: $(INSTALLED) $(VENV)/.demo
-	@$(BIN)/python examples/fine_tune/demo.py --out build/demo --steps $(DEMO_STEPS)
+	@$(BIN)/python examples/fine_tune/demo.py --out build/demo --steps $(DEMO_STEPS) --length $(DEMO_LENGTH)
 
 test: $(VENV)/.test $(VENV)/.nccl
 	@$(MAKE) --no-print-directory build

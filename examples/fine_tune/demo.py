@@ -156,8 +156,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/demo"))
     parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--length", type=int, default=128, help="tokens of a sample")
     args = parser.parse_args()
-    args.batch, args.length, args.held_out, args.evaluations = 4, 128, 8, 3
+    args.batch, args.held_out, args.evaluations = 4, 8, 3
 
     start = time.monotonic()
     stage = Stage(args.out)
