@@ -72,7 +72,8 @@ def train_until_stopped(stage: "Stage", args: argparse.Namespace,
     wait_for_steps(stage, training)
     stage.command(stage.account, "stop", stage.out / "account" / RUN,
                   "--because", "drill of the demo", "--ordered-by", "the safety officer",
-                  "--key", stage.out / "keys" / "officer.key")
+                  "--key", stage.out / "keys" / "officer.key",
+                  "--wait", 600)  # a slow machine takes its time for a step
     if training.wait() != 86:
         raise checks.NotAsItMustBe(f"the stopped job ended with {training.returncode}, not 86")
     print("(the job ended with exit status 86, as it must)", flush=True)
