@@ -64,7 +64,8 @@ NodeTotal node(int number, int world) {
 // Whether this node knows of all ranks, or has all of their votes.
 bool knows_all(const JobTotals& keeper, const NodeTotal& own) {
   int covered = static_cast<int>(own.ranks.size());
-  for (const NodeTotal& other : keeper.view().others) {
+  const auto view = keeper.view();
+  for (const NodeTotal& other : view->others) {
     if (own.stop.has_value() && !other.stop) continue;
     covered = other.covers > 0 ? std::max(covered, other.covers)
                                : covered + static_cast<int>(other.ranks.size());

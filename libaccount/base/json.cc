@@ -215,14 +215,14 @@ void append_value(std::string& out, const Json& value, int indent) {
 
 }  // namespace
 
-Json::Json(bool value) : kind_(Kind::boolean), value_(int64_t{value ? 1 : 0}) {}
-Json::Json(int value) : kind_(Kind::integer), value_(int64_t{value}) {}
-Json::Json(int64_t value) : kind_(Kind::integer), value_(value) {}
-Json::Json(uint64_t value) : kind_(Kind::integer), value_(static_cast<int64_t>(value)) {}
-Json::Json(const char* value) : kind_(Kind::string), value_(std::string(value)) {}
-Json::Json(std::string value) : kind_(Kind::string), value_(std::move(value)) {}
-Json::Json(std::string_view value) : kind_(Kind::string), value_(std::string(value)) {}
-Json::Json(OpCount value) : kind_(Kind::string), value_(value.to_decimal()) {}
+Json::Json(bool value) : value_(value) {}
+Json::Json(int value) : value_(int64_t{value}) {}
+Json::Json(int64_t value) : value_(value) {}
+Json::Json(uint64_t value) : value_(static_cast<int64_t>(value)) {}
+Json::Json(const char* value) : value_(std::string(value)) {}
+Json::Json(std::string value) : value_(std::move(value)) {}
+Json::Json(std::string_view value) : value_(std::string(value)) {}
+Json::Json(OpCount value) : value_(value.to_decimal()) {}
 
 namespace {
 
@@ -235,6 +235,7 @@ const Value& held(const Variant& variant) {
 
 }  // namespace
 
+bool Json::as_bool() const { return held<bool>(value_); }
 int64_t Json::as_integer() const { return held<int64_t>(value_); }
 const std::string& Json::as_string() const { return held<std::string>(value_); }
 const std::vector<Json>& Json::items() const { return held<std::vector<Json>>(value_); }
@@ -242,7 +243,6 @@ const std::vector<Json::Member>& Json::members() const { return held<std::vector
 
 Json Json::array(std::vector<Json> items) {
   Json value;
-  value.kind_ = Kind::array;
   value.value_ = std::move(items);
   return value;
 }
@@ -261,13 +261,12 @@ Json Json::counts(const std::map<std::string, OpCount>& by_name) {
 
 Json Json::object(std::vector<Member> members) {
   Json value;
-  value.kind_ = Kind::object;
   value.value_ = std::move(members);
   return value;
 }
 
 Json& Json::set(std::string_view name, Json value) {
-  if (kind_ == Kind::null) *this = object();
+  if (is_null()) *this = object();
   auto& members = std::get<std::vector<Member>>(value_);
   for (auto& [existing, member] : members) {
     if (existing == name) {
@@ -280,7 +279,7 @@ Json& Json::set(std::string_view name, Json value) {
 }
 
 Json& Json::push(Json value) {
-  if (kind_ == Kind::null) *this = array();
+  if (is_null()) *this = array();
   std::get<std::vector<Json>>(value_).push_back(std::move(value));
   return *this;
 }

@@ -44,8 +44,8 @@ class Json {
 
   static Result<Json> parse(std::string_view text, uint64_t cap_bytes);
 
-  Kind kind() const { return kind_; }
-  bool is_null() const { return kind_ == Kind::null; }
+  Kind kind() const { return static_cast<Kind>(value_.index()); }
+  bool is_null() const { return kind() == Kind::null; }
 
   // Building. set() replaces a member of that name; both turn null into object or array.
   Json& set(std::string_view name, Json value);
@@ -64,7 +64,7 @@ class Json {
   Status only_members(std::initializer_list<std::string_view> names) const;
 
   // Of any other kind: false, 0, and what is empty.
-  bool as_bool() const { return as_integer() != 0; }
+  bool as_bool() const;
   int64_t as_integer() const;
   const std::string& as_string() const;
   const std::vector<Json>& items() const;
@@ -74,8 +74,9 @@ class Json {
   std::string dump_pretty() const;  // two spaces, for people and --json
 
  private:
-  Kind kind_ = Kind::null;
-  std::variant<int64_t, std::string, std::vector<Json>, std::vector<Member>> value_;
+  // In the order of Kind.
+  std::variant<std::monostate, bool, int64_t, std::string, std::vector<Json>, std::vector<Member>>
+      value_;
 };
 
 }  // namespace account

@@ -1,13 +1,14 @@
 // `account policy acknowledge`: somebody answers for a run's going on beyond a limit of its own.
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/output.h"
+#include "cli/report_text.h"
 #include "cli/verbs.h"
-#include "count/transcript.h"
 #include "keeper/limits.h"
 #include "ledger/ledger.h"
 
@@ -19,16 +20,6 @@ struct AcknowledgeWords {
   std::vector<std::string> limits;
   bool json = false;
 };
-
-Result<std::map<std::string, std::string>> pending_of(const std::string& run) {
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                           ledger::verify(FileSystem::real(), run, std::nullopt, count::recount));
-  std::vector<Json> events;
-  for (const ledger::NodeReport& node : report.nodes) {
-    events.insert(events.end(), node.events.begin(), node.events.end());
-  }
-  return keeper::pending_limits(events);
-}
 
 // Those asked for, or all that wait.
 Result<std::vector<std::string>> choose(const std::map<std::string, std::string>& pending,
@@ -52,12 +43,14 @@ int acknowledge(const AcknowledgeWords& words) {
   const auto failed = [&](const Status& status) {
     return fail("policy acknowledge", status, words.json);
   };
-  const auto pending = pending_of(words.run);
-  if (!pending.ok()) return failed(pending.status());
-  const auto limits = choose(*pending, words);
+  const auto reports = verify_runs({words.run}, {});
+  if (!reports.ok()) return failed(reports.status());
+  const ledger::Report& report = reports->front();
+  const auto pending = keeper::pending_limits(ledger::events_of(report));
+  const auto limits = choose(pending, words);
   if (!limits.ok()) return failed(limits.status());
   const keeper::Acknowledgement said{*limits, words.by, words.reason, Clock::real().unix_ns()};
-  const auto path = keeper::write_acknowledgement(FileSystem::real(), words.run, said);
+  const auto path = keeper::write_acknowledgement(FileSystem::real(), report.folder, said);
   if (!path.ok()) return failed(path.status());
   if (words.json) {
     Json json = keeper::to_json(said);
@@ -66,7 +59,7 @@ int acknowledge(const AcknowledgeWords& words) {
     return kYes;
   }
   for (const std::string& spec : *limits) {
-    put_line(fmt::format("acknowledged: {} ({})", spec, pending->at(spec)));
+    put_line(fmt::format("acknowledged: {} ({})", spec, pending.at(spec)));
   }
   put_line(fmt::format("{}; a job that waits goes on, one that has stopped may start", *path));
   return kYes;
@@ -77,7 +70,7 @@ int acknowledge(const AcknowledgeWords& words) {
 void add_acknowledge(const Verb& group) {
   const Verb verb = group.verb("acknowledge", "Lets a run go on that a limit of its own holds");
   auto words = std::make_shared<AcknowledgeWords>();
-  verb.needs("RUN", words->run, "Folder of a run");
+  verb.needs("RUN", words->run, "A run's folder or id");
   verb.needs("--by", words->by, "Who answers for it");
   verb.needs("--reason", words->reason, "Why it goes on");
   verb.takes_many("--limit", words->limits,

@@ -75,13 +75,8 @@ struct Counted {
 
 Result<Counted> count_runs(const CeilingWords& words) {
   Counted counted;
-  for (const std::string& word : words.runs) {
-    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report, verify_run(word, words.trust));
-    if (!report.ok()) return first_problem(report).with_context(word);
-    if (std::find(counted.runs.begin(), counted.runs.end(), report.run) != counted.runs.end()) {
-      return Status(Code::invalid_argument, fmt::format("run '{}' is given twice", report.run),
-                    "give each run once");
-    }
+  ACCOUNT_ASSIGN_OR_RETURN(const auto reports, verify_runs(words.runs, words.trust));
+  for (const ledger::Report& report : reports) {
     counted.runs.push_back(report.run);
     counted.low = saturating_add(counted.low, report.totals.executed);
     counted.high = saturating_add(counted.high, report.totals.upper);

@@ -42,9 +42,8 @@ void share_out(const ledger::Incarnation& process, std::map<Category, uint64_t>&
   uint64_t given = 0;
   Category largest = operations.begin()->first;
   for (const auto& [category, executed] : operations) {
-    const double share = executed.to_double() / all.to_double();
-    const auto own =
-        std::min(static_cast<uint64_t>(share * static_cast<double>(seconds)), seconds - given);
+    const OpCount part = saturating_multiply(executed, seconds);
+    const auto own = static_cast<uint64_t>(part.raw() / all.raw());
     by_category[category] += own;
     given += own;
     if (executed > operations[largest]) largest = category;
@@ -77,18 +76,7 @@ Result<Cost> run_cost(const CostWords& words) {
   if (!words.prices.prices) {
     return Status(Code::invalid_argument, "a cost needs prices", "give --prices FILE");
   }
-  std::vector<ledger::Report> reports;
-  for (const std::string& word : words.runs) {
-    ACCOUNT_ASSIGN_OR_RETURN(ledger::Report report, verify_run(word, words.trust));
-    if (!report.ok()) return first_problem(report).with_context(word);
-    const bool twice =
-        std::ranges::any_of(reports, [&](const auto& other) { return other.run == report.run; });
-    if (twice) {
-      return Status(Code::invalid_argument, fmt::format("run '{}' is given twice", report.run),
-                    "give each run once");
-    }
-    reports.push_back(std::move(report));
-  }
+  ACCOUNT_ASSIGN_OR_RETURN(const auto reports, verify_runs(words.runs, words.trust));
   ACCOUNT_ASSIGN_OR_RETURN(const std::optional<Cost> cost, cost_of(reports, words.prices));
   return *cost;
 }

@@ -17,19 +17,12 @@ int may_start(const HostWords& words, const std::vector<std::string>& command) {
   if (!command.empty()) options->job.command = command_digest(command);
   if (settings->off) return kYes;
   const keeper::Surroundings real = real_surroundings();
-  if (const Status limits = keeper::judge_limits(real.files, real.clock, options->place);
-      !limits.ok()) {
-    return fail("may-start", limits);
-  }
-  if (options->authorities.empty()) return kYes;  // nobody is asked
-  const auto judged = keeper::judge_start(real.files, real.clock, *options);
-  if (!judged.ok()) {
-    // An authority that cannot be read is no permission, whatever hinders it.
-    (void)fail("may-start", judged.status());
-    return kUnverified;
-  }
-  const Status& permission = (*judged)->permission();
-  return permission.ok() ? kYes : fail("may-start", permission);
+  const Status may = keeper::may_start(real.files, real.clock, *options);
+  if (may.ok()) return kYes;
+  const int code = fail("may-start", may);
+  const bool stands = may.code() == Code::shutdown_ordered || may.code() == Code::threshold_reached;
+  // What cannot be judged is no permission, whatever hinders it.
+  return stands ? code : kUnverified;
 }
 
 }  // namespace

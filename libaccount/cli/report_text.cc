@@ -177,6 +177,21 @@ Result<ledger::Report> verify_run(const std::string& word, const TrustWords& wor
   return report;
 }
 
+Result<std::vector<ledger::Report>> verify_runs(const std::vector<std::string>& words,
+                                                const TrustWords& trust) {
+  std::vector<ledger::Report> reports;
+  for (const std::string& word : words) {
+    ACCOUNT_ASSIGN_OR_RETURN(ledger::Report report, verify_run(word, trust));
+    if (!report.ok()) return first_problem(report).with_context(word);
+    if (std::ranges::any_of(reports, [&](const auto& other) { return other.run == report.run; })) {
+      return Status(Code::invalid_argument, fmt::format("run '{}' is given twice", report.run),
+                    "give each run once");
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
 Json to_json(const ledger::Report& report) {
   const Totals& totals = report.totals;
   Json problems = Json::array(), nodes = Json::array(), incarnations = Json::array();

@@ -23,6 +23,10 @@ Result<record::Trust> read_trust(const TrustWords& words);  // all but the ancho
 // Verifies the run that `word` names.
 Result<ledger::Report> verify_run(const std::string& word, const TrustWords& trust);
 
+// The same of several; fails where one does not verify, and where one is given twice.
+Result<std::vector<ledger::Report>> verify_runs(const std::vector<std::string>& words,
+                                                const TrustWords& trust);
+
 Json to_json(const ledger::Report& report);
 void put_report(const ledger::Report& report);
 

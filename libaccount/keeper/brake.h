@@ -15,12 +15,19 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "keeper/job_totals.h"
 #include "keeper/vote.h"
 #include "keeper/watch.h"
 #include "sign/sign.h"
 
 namespace account::keeper {
+
+// A line for the ledger, of whoever brakes.
+struct EventLine {
+  std::string type;
+  Json body;
+};
 
 struct Braking {
   sign::Digest order{};  // zeros: the job's own limit
@@ -64,7 +71,7 @@ class Brake {
   std::optional<NodeStop> to_tell() const;
   std::vector<std::string> take_remarks() { return std::exchange(remarks_, {}); }
 
-  // {"how", "stop_edge", "ranks"} for the ledger, and "0 at step 5, 1 at step 5" for people.
+  // {"how", "stop_edge", "ranks"} for the ledger, and "rank 0 at step 5, 1 at step 5" for people.
   Json ledger_body() const;
   std::string spoken() const;
 
@@ -84,7 +91,7 @@ class Brake {
   Phase phase_ = Phase::off;
   uint64_t vote_ = 0;
   Decision decision_;
-  int64_t held_ns_ = 0;   // since when it is agreed on
+  int64_t held_ns_ = 0;   // since when votes are waited for
   int64_t began_ns_ = 0;  // since when the deadline runs
   bool forced_ = false;
   std::map<int, LastStep> last_steps_;

@@ -229,8 +229,7 @@ bool JobTotals::hear_sum(const NodeTotal& own) {
     sequence_ = heard->sequence;
     misses_ = 0;
     sum_ = std::move(heard);
-    silent_.clear();
-    reached_ = true;
+    publish({}, true);
     return true;
   }
   if (++misses_ <= kPatienceRounds) return true;
@@ -296,20 +295,25 @@ void JobTotals::walk(const NodeTotal& own, bool posted, int most_questions) {
   }
   const std::lock_guard lock(mutex_);
   for (auto& [node, total] : heard) others_[node] = std::move(total);
-  if (next_rank_ >= own.world_size || !posted) silent_ = walk_silent_;
-  reached_ = posted;
+  const bool over = next_rank_ >= own.world_size || !posted;
+  publish(over ? walk_silent_ : view_->silent_ranks, posted);
 }
 
-JobTotals::View JobTotals::view() const {
-  const std::lock_guard lock(mutex_);
-  View view;
-  if (sum_) view.others.push_back(*sum_);
+// With the lock held.
+void JobTotals::publish(std::vector<int> silent, bool reached) {
+  auto view = std::make_shared<View>();
+  if (sum_) view->others.push_back(*sum_);
   if (!sum_) {
-    for (const auto& [node, total] : others_) view.others.push_back(total);
+    for (const auto& [node, total] : others_) view->others.push_back(total);
   }
-  view.silent_ranks = silent_;
-  view.reached = reached_;
-  return view;
+  view->silent_ranks = std::move(silent);
+  view->reached = reached;
+  view_ = std::move(view);
+}
+
+std::shared_ptr<const JobTotals::View> JobTotals::view() const {
+  const std::lock_guard lock(mutex_);
+  return view_;
 }
 
 }  // namespace account::keeper

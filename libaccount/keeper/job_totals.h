@@ -90,10 +90,12 @@ class JobTotals {
     std::vector<int> silent_ranks;  // of the world, covered by nobody in the last walk
     bool reached = false;           // the last round could post
   };
-  View view() const;
+  // A snapshot that is made once a round: asked for ten times a second.
+  std::shared_ptr<const View> view() const;
 
  private:
   void loop();
+  void publish(std::vector<int> silent, bool reached);
   bool hear_sum(const NodeTotal& own);
   void walk(const NodeTotal& own, bool posted, int most_questions);
   void post_sum(const NodeTotal& own);
@@ -106,8 +108,7 @@ class JobTotals {
   bool hurried_ = false;
   NodeTotal own_;
   std::map<std::string, NodeTotal> others_;
-  std::vector<int> silent_;
-  bool reached_ = false;
+  std::shared_ptr<const View> view_ = std::make_shared<View>();
   std::optional<NodeTotal> sum_;  // the last that the node of rank 0 said, while it says more
   std::thread thread_;
 

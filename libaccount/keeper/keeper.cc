@@ -92,8 +92,8 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const KeeperOptions& options,
   std::unique_ptr<Keeper> keeper(new Keeper(options, surroundings));
   ACCOUNT_RETURN_IF_ERROR(keeper->take_place());
   ACCOUNT_RETURN_IF_ERROR(keeper->load_policies());
-  ACCOUNT_RETURN_IF_ERROR(keeper->open_ledger());
-  ACCOUNT_RETURN_IF_ERROR(keeper->open_authorities());
+  ACCOUNT_ASSIGN_OR_RETURN(std::vector<Json> earlier, keeper->open_ledger());
+  ACCOUNT_RETURN_IF_ERROR(keeper->judge_start(std::move(earlier)));
   Exchange* exchange = surroundings.exchange;
   if (exchange == nullptr && !options.exchange_folder.empty()) {
     keeper->directory_ =
@@ -141,7 +141,8 @@ Status Keeper::load_policies() {
   return Status();
 }
 
-Status Keeper::open_ledger() {
+Result<std::vector<Json>> Keeper::open_ledger() {
+  std::vector<Json> earlier;
   const std::string node_folder =
       join_path(options_.place.run_folder(), "node-" + options_.place.node);
   Status unread;
@@ -150,9 +151,7 @@ Status Keeper::open_ledger() {
     auto report = ledger::verify(world_.files, node_folder, std::nullopt, &count::recount);
     unread = report.status();
     if (report.ok()) {
-      for (const auto& node : report->nodes) {
-        events_.insert(events_.end(), node.events.begin(), node.events.end());
-      }
+      earlier = ledger::events_of(*report);
       for (auto& incarnation : report->incarnations) {
         const std::string id = incarnation.line.id;
         prior_[id] = std::move(incarnation);
@@ -176,7 +175,8 @@ Status Keeper::open_ledger() {
     std::this_thread::sleep_for(kAttemptPause);
   }
   schedule_seal();
-  return unread;  // the writer refuses what does not verify, and says so better
+  ACCOUNT_RETURN_IF_ERROR(unread);  // the writer refuses what does not verify, and says so better
+  return earlier;
 }
 
 bool Keeper::turn() {
@@ -253,19 +253,19 @@ void Keeper::refresh_status() {
 // What this node and the others counted, as a status and, when one is due, a line.
 void Keeper::show(const NodeTotal& own, int64_t now) {
   Operations job = own.operations;
-  const JobTotals::View view = totals_->view();
+  const std::shared_ptr<const JobTotals::View> view = totals_->view();
   status_.steps = own.steps;
   status_.nodes_seen.clear();
-  for (const NodeTotal& other : view.others) {
+  for (const NodeTotal& other : view->others) {
     if (other.covers > 0) {  // a sum has this node's part in it, a little older
       if (sum(other.operations) > sum(job)) job = other.operations;
     } else {
       add_to(job, other.operations);
+      status_.nodes_seen.push_back(other.node);
     }
-    status_.nodes_seen.push_back(other.node);
     status_.steps = std::max(status_.steps, other.steps);
   }
-  status_.silent_ranks = view.silent_ranks;
+  status_.silent_ranks = view->silent_ranks;
   status_.updated_unix_ns = world_.clock.unix_ns();
   if (own.world_size > 0) status_.world_size = own.world_size;
   status_.node_operations = sum(own.operations);

@@ -96,10 +96,9 @@ class Keeper {
   Keeper(const KeeperOptions& options, const Surroundings& surroundings);
   Status take_place();
   Status load_policies();
-  Status open_ledger();
-  Status open_authorities();
-  Status permission() const;
-  Status hosted_permission() const;
+  Result<std::vector<Json>> open_ledger();  // what earlier sessions wrote
+  Status judge_start(std::vector<Json> earlier);
+  Status permission(const Watch& watch) const;
 
   // scan.cc: pages come and go
   void scan();
@@ -188,21 +187,15 @@ class Keeper {
   std::unique_ptr<MailboxExchange> mailbox_;
   std::unique_ptr<DirectoryExchange> directory_;
   std::unique_ptr<JobTotals> totals_;
-  std::vector<Json> events_;    // that earlier sessions wrote, until the start is judged
   std::unique_ptr<Stop> stop_;  // none without an authority
   Limits limits_;
   Brake brake_;
 };
 
-// What a keeper judges before any rank is accepted: permission(). Reads the authorities, and the
-// ledgers of all of the run's nodes: a stop that another node latched stands here as well. Fails
-// where that cannot be judged; writes nothing.
-Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
-                                          const KeeperOptions& options);
-
-// ok, or the limit that a run with this folder has crossed and nobody has acknowledged. Reads the
-// ledgers of all its nodes.
-Status judge_limits(FileSystem& files, const Clock& clock, const Place& place);
+// Whether a job may start, as its keeper would judge: ok, the stop that stands against it, or else
+// the limit that the run has crossed and nobody has acknowledged. Any other code: that cannot be
+// judged. Reads the authorities, and the run's ledgers as its keeper would. Writes nothing.
+Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& options);
 
 // What a process does that was to be the keeper and cannot: tells every rank that waits why.
 // Returns how many there were.

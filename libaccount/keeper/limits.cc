@@ -144,33 +144,45 @@ void Limits::remember(const std::vector<Json>& events) {
   read_files();
 }
 
+std::string Limits::how_to_go_on() const {
+  return fmt::format("account policy acknowledge {} --by NAME --reason TEXT", run_folder_);
+}
+
 Status Limits::permission() const {
   if (pending_.empty()) return {};
   const auto& [spec, reason] = *pending_.begin();
   return {Code::threshold_reached, fmt::format("{} ({})", reason, spec),
-          fmt::format("it goes on once somebody answers for that: account policy acknowledge {} "
-                      "--by NAME --reason TEXT",
-                      run_folder_)};
+          "it goes on once somebody answers for that: " + how_to_go_on()};
 }
 
 void Limits::crossed(const Limit& limit, std::string_view reason, Json facts) {
   const std::string spec = limit.spec();
-  if (acknowledged_.contains(spec) || pending_.contains(spec)) return;
-  pending_[spec] = reason;
+  if (acknowledged_.contains(spec) || !pending_.emplace(spec, reason).second) return;
   facts.set("limit", spec);
   facts.set("reason", std::string(reason));
-  lines_.emplace_back("limit", std::move(facts));
-  remarks_.push_back(fmt::format(
-      "{}: the job {} ({}); to go on: account policy acknowledge {} --by NAME --reason TEXT",
-      reason, limit.pauses ? "waits" : "stops", spec, run_folder_));
+  lines_.push_back({"limit", std::move(facts)});
+  remarks_.push_back(fmt::format("{}: the job {} ({}); to go on: {}", reason,
+                                 limit.pauses ? "waits" : "stops", spec, how_to_go_on()));
 }
 
 void Limits::turn(const JobTotals::View& view) {
+  hear_peers(view);
+  if (clock_.monotonic_ns() < next_look_ns_ || pending_.empty()) return;
+  next_look_ns_ = clock_.monotonic_ns() + kLookPauseNs;
+  read_files();
+}
+
+// What one node was answered counts on all, also where the limit is crossed later than there.
+void Limits::hear_peers(const JobTotals::View& view) {
   for (const NodeTotal& other : view.others) {
     for (const std::string& spec : other.acknowledged) {
+      if (acknowledged_.contains(spec)) continue;
       acknowledge(spec, Json::object({{"heard_from", other.node}}));
     }
+  }
+  for (const NodeTotal& other : view.others) {
     for (const auto& [spec, reason] : other.limits) {
+      if (pending_.contains(spec) || acknowledged_.contains(spec)) continue;
       const auto wish = parse_policy_wish(spec);
       if (!wish.ok() || !wish->limit) continue;
       Limit limit = *wish->limit;
@@ -178,9 +190,6 @@ void Limits::turn(const JobTotals::View& view) {
       crossed(limit, reason, Json::object({{"heard_from", other.node}}));
     }
   }
-  if (clock_.monotonic_ns() < next_look_ns_ || pending_.empty()) return;
-  next_look_ns_ = clock_.monotonic_ns() + kLookPauseNs;
-  read_files();
 }
 
 void Limits::read_files() {
@@ -200,20 +209,19 @@ void Limits::read_files() {
       continue;
     }
     for (const std::string& spec : said->limits) {
+      if (!pending_.contains(spec)) continue;  // nobody answers for what has not happened yet
       acknowledge(spec, Json::object({{"by", said->by}, {"reason", said->reason}}));
     }
   }
 }
 
-// Only what was crossed: nobody answers for what has not happened yet.
-void Limits::acknowledge(const std::string& spec, const Json& line) {
-  if (pending_.erase(spec) == 0) return;
+void Limits::acknowledge(const std::string& spec, Json body) {
+  pending_.erase(spec);
   acknowledged_.insert(spec);
-  Json body = line;
+  const std::string by = text_of(body, "by");
+  remarks_.push_back(fmt::format("{} is acknowledged{}", spec, by.empty() ? "" : " by " + by));
   body.set("limit", spec);
-  lines_.emplace_back("acknowledged", std::move(body));
-  remarks_.push_back(fmt::format("{} is acknowledged{}", spec,
-                                 text_of(line, "by").empty() ? "" : " by " + text_of(line, "by")));
+  lines_.push_back({"acknowledged", std::move(body)});
 }
 
 bool Limits::stops() const {
@@ -238,7 +246,7 @@ void Limits::note_quiet(const Brake& brake) {
   Json body = brake.ledger_body();
   body.set("orders", Json::array());
   body.set("limits", limits);
-  lines_.emplace_back("quiet", std::move(body));
+  lines_.push_back({"quiet", std::move(body)});
   remarks_.push_back(fmt::format("{} ({}): {}", stops() ? "stopped" : "waiting",
                                  brake.decision().how, brake.spoken()));
 }

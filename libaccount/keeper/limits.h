@@ -84,12 +84,14 @@ class Limits {
   const std::map<std::string, std::string>& pending() const { return pending_; }
   const std::set<std::string>& acknowledged() const { return acknowledged_; }
 
-  std::vector<std::pair<std::string, Json>> take_lines() { return std::exchange(lines_, {}); }
+  std::vector<EventLine> take_lines() { return std::exchange(lines_, {}); }
   std::vector<std::string> take_remarks() { return std::exchange(remarks_, {}); }
 
  private:
+  void hear_peers(const JobTotals::View& view);
   void read_files();
-  void acknowledge(const std::string& spec, const Json& line);
+  void acknowledge(const std::string& spec, Json body);
+  std::string how_to_go_on() const;
 
   FileSystem& files_;
   const Clock& clock_;
@@ -98,7 +100,7 @@ class Limits {
   std::set<std::string> acknowledged_;
   std::set<std::string> read_;  // files that were taken, or said to be none
   int64_t next_look_ns_ = 0;
-  std::vector<std::pair<std::string, Json>> lines_;
+  std::vector<EventLine> lines_;
   std::vector<std::string> remarks_;
 };
 

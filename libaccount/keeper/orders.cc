@@ -3,28 +3,36 @@
 
 #include "count/transcript.h"
 #include "keeper/keeper.h"
+#include "keeper/page_words.h"
 
 namespace account::keeper {
 
 namespace {
 
-Result<std::vector<Json>> events_of(FileSystem& files, const std::string& run_folder) {
-  std::vector<Json> events;
-  if (!files.exists(run_folder)) return events;
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                           ledger::verify(files, run_folder, std::nullopt, &count::recount));
-  for (const ledger::NodeReport& node : report.nodes) {
-    events.insert(events.end(), node.events.begin(), node.events.end());
-  }
-  return events;
+// What an authority's order or a limit did to this run on another node counts here as well. A job
+// with neither reads its own node's ledger alone: each of its nodes would read those of all.
+bool asks_all_nodes(const KeeperOptions& options) {
+  if (!options.authorities.empty()) return true;
+  return std::ranges::any_of(options.policies, [](const std::string& word) {
+    const auto wish = parse_policy_wish(word);
+    return wish.ok() && wish->limit.has_value();
+  });
 }
 
-}  // namespace
+Result<std::vector<Json>> read_events(FileSystem& files, const KeeperOptions& options) {
+  const std::string run = options.place.run_folder();
+  const std::string folder =
+      asks_all_nodes(options) ? run : join_path(run, "node-" + options.place.node);
+  if (!files.exists(folder)) return std::vector<Json>();
+  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
+                           ledger::verify(files, folder, std::nullopt, &count::recount));
+  return ledger::events_of(report);
+}
 
-Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
-                                          const KeeperOptions& options) {
-  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Json> events,
-                           events_of(files, options.place.run_folder()));
+Result<std::unique_ptr<Stop>> open_stop(FileSystem& files, const Clock& clock,
+                                        const KeeperOptions& options,
+                                        const std::vector<Json>& earlier) {
+  if (options.authorities.empty()) return std::unique_ptr<Stop>();
   StopOptions asked;
   asked.authorities = options.authorities;
   asked.job = options.job;
@@ -32,45 +40,45 @@ Result<std::unique_ptr<Stop>> judge_start(FileSystem& files, const Clock& clock,
   asked.job.directory = options.place.run_folder();
   if (asked.job.model.empty()) asked.job.model = options.model;
   asked.node = options.place.node;
-  return Stop::open(files, clock, asked, events);
+  return Stop::open(files, clock, asked, earlier);
 }
 
-Status judge_limits(FileSystem& files, const Clock& clock, const Place& place) {
-  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Json> events, events_of(files, place.run_folder()));
-  Limits limits(files, clock, place.run_folder());
-  limits.remember(events);
+}  // namespace
+
+Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& options) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Json> earlier, read_events(files, options));
+  ACCOUNT_ASSIGN_OR_RETURN(const auto stop, open_stop(files, clock, options, earlier));
+  if (stop != nullptr && !stop->permission().ok()) return stop->permission();
+  Limits limits(files, clock, options.place.run_folder());
+  limits.remember(earlier);
   return limits.permission();
 }
 
-Status Keeper::open_authorities() {
-  if (!options_.authorities.empty()) {
-    ACCOUNT_ASSIGN_OR_RETURN(stop_, judge_start(world_.files, world_.clock, options_));
-    status_.authorities = stop_->authorities();
+// `earlier` is what this node's ledger holds, which was read already.
+Status Keeper::judge_start(std::vector<Json> earlier) {
+  if (asks_all_nodes(options_)) {
+    ACCOUNT_ASSIGN_OR_RETURN(earlier, read_events(world_.files, options_));
   }
-  if (!judge_.limits().empty()) {
-    ACCOUNT_ASSIGN_OR_RETURN(events_, events_of(world_.files, options_.place.run_folder()));
-  }
-  limits_.remember(std::exchange(events_, {}));
+  ACCOUNT_ASSIGN_OR_RETURN(stop_, open_stop(world_.files, world_.clock, options_, earlier));
+  if (stop_ != nullptr) status_.authorities = stop_->authorities();
+  limits_.remember(earlier);
   queue_stop_lines();
-  if (stop_ == nullptr && pending_.empty()) return hosted_permission();
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
-  ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
-  if (stop_ == nullptr) return hosted_permission();
-  stop_->latched(brake_);
-  ACCOUNT_RETURN_IF_ERROR(stop_->permission());
-  return hosted_permission();
-}
-
-// A host is about to start a command. Any other keeper may have come to ranks that wait already,
-// and refuses new ones one by one.
-Status Keeper::hosted_permission() const {
+  if (!pending_.empty()) ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
+  if (stop_ != nullptr) {
+    stop_->latched(brake_);
+    ACCOUNT_RETURN_IF_ERROR(stop_->permission());
+  }
+  // A host is about to start a command. Any other keeper may have come to ranks that wait at an
+  // edge already, and refuses new ones one by one.
   return options_.hosted ? limits_.permission() : Status();
 }
 
-// Of a rank that asks to start.
-Status Keeper::permission() const {
+// A limit refuses those that ask to start; the others are held again.
+Status Keeper::permission(const Watch& watch) const {
   if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->permission());
-  return limits_.permission();
+  const bool asks = acceptance(watch.page->layout()) == Acceptance::waiting;
+  return asks ? limits_.permission() : Status();
 }
 
 Status Keeper::stopped() const {
@@ -79,19 +87,18 @@ Status Keeper::stopped() const {
 }
 
 void Keeper::queue_stop_lines() {
-  const auto write = [this](const std::string& type, Json body) {
-    later([type, body = std::move(body)](ledger::Writer& writer) { writer.event(type, body); });
+  const auto take = [this](std::vector<EventLine> lines, const std::vector<std::string>& remarks) {
+    for (EventLine& line : lines) {
+      later(
+          [line = std::move(line)](ledger::Writer& writer) { writer.event(line.type, line.body); });
+    }
+    for (const std::string& remark : remarks) voice_.trouble(remark);
   };
-  if (stop_ != nullptr) {
-    for (Stop::Line& line : stop_->take_lines()) write(line.type, std::move(line.body));
-    for (const std::string& remark : stop_->take_remarks()) voice_.trouble(remark);
-  }
-  for (auto& [type, body] : limits_.take_lines()) {
-    write(type, std::move(body));
-    want_seal(ledger::SealReason::order);
-  }
-  for (const std::string& remark : limits_.take_remarks()) voice_.trouble(remark);
-  for (const std::string& remark : brake_.take_remarks()) voice_.trouble(remark);
+  if (stop_ != nullptr) take(stop_->take_lines(), stop_->take_remarks());
+  std::vector<EventLine> lines = limits_.take_lines();
+  if (!lines.empty()) want_seal(ledger::SealReason::order);
+  take(std::move(lines), limits_.take_remarks());
+  take({}, brake_.take_remarks());
 }
 
 void Keeper::obey() {
@@ -102,10 +109,10 @@ void Keeper::obey() {
     const bool newest = watch.line.restart_count == generations_.rbegin()->first;
     if (newest) ranks.push_back(&watch);
   }
-  const JobTotals::View view = totals_->view();
-  if (stop_ != nullptr) stop_->turn(view);
-  limits_.turn(view);
-  brake(ranks, view);
+  const std::shared_ptr<const JobTotals::View> view = totals_->view();
+  if (stop_ != nullptr) stop_->turn(*view);
+  limits_.turn(*view);
+  brake(ranks, *view);
   queue_stop_lines();
   // Agreement did not wait for this; only the acknowledgement does.
   if (stop_ != nullptr && stop_->wants_seal() && try_seal(ledger::SealReason::order).ok()) {

@@ -66,10 +66,7 @@ void Keeper::consider(const std::string& path, bool in_first_folder) {
   for (const std::string& id : watch->policies) {
     if (Status status = judge_.add(id); !status.ok()) return refuse(*watch, status);
   }
-  // Ranks that a keeper before this one had accepted are held again, or ended by an order.
-  const bool asks = acceptance(watch->page->layout()) == Acceptance::waiting;
-  const bool refused = asks ? !permission().ok() : stop_ != nullptr && !stop_->permission().ok();
-  if (refused) return refuse(*watch, permission());
+  if (Status may = permission(*watch); !may.ok()) return refuse(*watch, may);
   accept(std::move(watch).value(), in_first_folder);
 }
 

@@ -226,7 +226,7 @@ void Stop::note_quiet(const Brake& brake) {
   wants_seal_ = true;
 }
 
-std::vector<Stop::Line> Stop::take_lines() { return std::exchange(lines_, {}); }
+std::vector<EventLine> Stop::take_lines() { return std::exchange(lines_, {}); }
 std::vector<std::string> Stop::take_remarks() { return std::exchange(remarks_, {}); }
 
 // The seal that holds the order is on disk: only now may the order be acknowledged.

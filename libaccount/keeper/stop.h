@@ -55,11 +55,7 @@ class Stop {
   void note_quiet(const Brake& brake);
 
   // What is to be written, and whether it has to be sealed at once; latched() once it was.
-  struct Line {
-    std::string type;
-    Json body;
-  };
-  std::vector<Line> take_lines();
+  std::vector<EventLine> take_lines();
   bool wants_seal() const { return wants_seal_; }
   void latched(const Brake& brake);
 
@@ -93,7 +89,7 @@ class Stop {
   sign::Digest first_{};  // of the obeyed
   int64_t verified_unix_ns_ = 0, latched_unix_ns_ = 0, quiet_unix_ns_ = 0;
 
-  std::vector<Line> lines_;
+  std::vector<EventLine> lines_;
   std::vector<std::string> remarks_;
   std::set<std::string> said_;
   bool wants_seal_ = false;

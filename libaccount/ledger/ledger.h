@@ -222,6 +222,9 @@ Result<Report> verify(FileSystem& files, const std::string& path,
 // Of a report's nodes, in the order of their names; those without a sealed line are left out.
 std::vector<Head> heads_of(const Report& report);
 
+// The lines of further types of all its nodes, each node's in their order.
+std::vector<Json> events_of(const Report& report);
+
 // {"ok", "trusted", "operations", ...}, numbers of operations as decimal strings.
 Json report_to_json(const Report& report);
 std::vector<std::string> report_to_lines(const Report& report);  // for people

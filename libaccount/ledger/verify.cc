@@ -296,6 +296,14 @@ class EndorsementCheck {
 
 }  // namespace
 
+std::vector<Json> events_of(const Report& report) {
+  std::vector<Json> events;
+  for (const NodeReport& node : report.nodes) {
+    events.insert(events.end(), node.events.begin(), node.events.end());
+  }
+  return events;
+}
+
 std::vector<Head> heads_of(const Report& report) {
   std::vector<Head> heads;
   for (const NodeReport& node : report.nodes) {

@@ -121,13 +121,10 @@ class Cluster:
 
     def wait(self, job: str, *states: str, timeout: float = 180) -> dict[str, str]:
         """What scontrol says of the job once it is in one of these states."""
-        end = time.monotonic() + timeout
-        while True:
+        def reached() -> dict[str, str] | None:
             facts = self.facts(job)
-            if facts["JobState"] in states:
-                return facts
-            assert time.monotonic() < end, f"job {job} is {facts['JobState']}"
-            time.sleep(STEP)
+            return facts if facts["JobState"] in states else None
+        return harness.wait_until(f"job {job} to be {' or '.join(states)}", reached, timeout)
 
     def __exit__(self, *_: object) -> None:
         for name in ("slurmd", "slurmctld", "munged"):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 
 import harness
 import pytest
@@ -84,5 +85,5 @@ def test_an_uncaught_limit_is_exit_code_3(account, limit, tmp_path):
                "while True:\n"
                "    try: a @ a; run.step(); time.sleep(0.01)\n"
                "    except Exception: print('eaten')\n")
-    log = harness.run_job([harness.sys.executable, "-c", program], tmp_path / "log", expect=3)
+    log = harness.run_job([sys.executable, "-c", program], tmp_path / "log", expect=3)
     assert "eaten" not in log

@@ -2,10 +2,10 @@
 // somebody has answered for it.
 #include <gmock/gmock.h>
 
-#include <fstream>
 #include <set>
 
 #include "e2e/cpp/support.h"
+#include "support/policy_file.h"
 
 namespace account::e2e {
 namespace {
@@ -16,14 +16,7 @@ class LimitTest : public EndToEnd {
  protected:
   // More than this many calls of rank_program, over all ranks.
   std::string policy_of(uint64_t calls) const {
-    const std::string path = folder_ + "/own.json";
-    std::ofstream(path) << R"({"format":"account-policy-1","id":"own","title":"Own limit",
-      "jurisdiction":"here","status":"in_force","effective_from":"2020-01-01",
-      "citation":"the tests","grade":"primary","deadlines":[],"notes":[],
-      "rules":[{"name":"all","applies_to":"every run","operator":">","operations":")"
-                        << kOperations * calls << R"(","cumulative":false,
-      "counts":{"categories":["train"],"phases":["forward"]}}]})";
-    return path;
+    return testing::write_policy(folder_, OpCount(kOperations * calls));
   }
 
   // `local` ranks of a world on one node, coupled in each step.

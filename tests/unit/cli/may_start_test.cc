@@ -1,5 +1,9 @@
 // `account may-start` says what `account run` would do, and `account order why` what it did: real
 // keepers, ledgers and orders, with a command that trains nothing.
+#include <filesystem>
+#include <fstream>
+
+#include "ledger/ledger.h"
 #include "unit/cli/authority_support.h"
 
 namespace account::cli {
@@ -26,6 +30,52 @@ class Job {
   }
   std::vector<std::string> words_;
 };
+
+// As the keeper of another node of the run writes it.
+void cross_a_limit(const std::string& run_folder) {
+  ledger::WriterOptions options;
+  options.run_folder = run_folder;
+  options.run_id = std::filesystem::path(run_folder).filename();
+  options.node = "1f00ba5e";
+  auto writer = ledger::Writer::open(FileSystem::real(), Clock::real(), options);
+  ASSERT_THAT(writer, testing::IsOk());
+  (*writer)->event("limit", Json::object({{"limit", "own:stop"}, {"reason", "all of it"}}));
+  ASSERT_THAT((*writer)->seal(ledger::SealReason::order), testing::IsOk());
+}
+
+TEST_F(MayStartTest, ALimitThatWasCrossedForbidsItUntilAcknowledgedAndAStopGoesBefore) {
+  make_authority();
+  const Job job("r7", "acme/a", authority());
+  const std::string run = dir_ / "account/r7";
+  cross_a_limit(run);
+  const Said held = account(job.ask());
+  EXPECT_EQ(held.code, 3) << held.err;
+  expect_one_line(held, "own:stop");
+  EXPECT_EQ(account(job.start()).code, 3) << "as a start says";
+
+  const std::vector<std::string> acknowledge = {"policy",     "acknowledge", "r7",      "--by",
+                                                "A. Officer", "--reason",    "reviewed"};
+  const std::string hash = stop("r7");
+  EXPECT_EQ(account(job.ask()).code, 86) << "an order goes before it";
+  EXPECT_EQ(account(acknowledge).code, 0);
+  EXPECT_EQ(account(job.ask()).code, 86) << "and is not lifted by that";
+  ASSERT_EQ(lift({hash, "--key", key("ceo"), "--key", key("cto")}).code, 0);
+  EXPECT_EQ(account(job.ask()).code, 0);
+  EXPECT_EQ(account(acknowledge).code, 0) << "no keeper has written the answer down yet";
+}
+
+TEST_F(MayStartTest, NobodyAcknowledgesWhatADamagedLedgerSays) {
+  const std::string run = dir_ / "account/r7";
+  cross_a_limit(run);
+  const std::string path = run + "/node-1f00ba5e/ledger/000001.jsonl";
+  std::string bytes = testing::read_file(path);
+  bytes[bytes.find("all of it")] = 'A';
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  const Said said = account({"policy", "acknowledge", run, "--by", "x", "--reason", "y"});
+  EXPECT_EQ(said.code, 2) << said.err;
+  expect_one_line(said, "000001.jsonl");
+  EXPECT_FALSE(std::filesystem::exists(run + "/acknowledged"));
+}
 
 TEST_F(MayStartTest, SaysTheSameAsAStart) {
   make_authority();

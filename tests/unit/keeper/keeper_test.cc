@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "keeper/device_rate.h"
 #include "unit/keeper/support.h"
@@ -170,6 +172,54 @@ TEST_F(KeeperFixture, TheLiveTotalIncludesEarlierSessions) {
   second.finish();
   end();
   EXPECT_EQ(verify().totals.executed, OpCount(570));
+}
+
+// A road on which the node of rank 0 has said what the whole job counted.
+class SumOnTheRoad final : public Exchange {
+ public:
+  Status post(std::string_view, std::string_view) override { return {}; }
+  Result<std::vector<std::optional<std::string>>> collect(std::string_view key,
+                                                          const std::vector<std::string>&,
+                                                          int64_t) override {
+    if (key != "job") return std::vector<std::optional<std::string>>{std::nullopt};
+    NodeTotal sum;
+    sum.node = "0000000a";
+    sum.world_size = sum.covers = kWorld;
+    sum.steps = 9;
+    sum.sequence = ++sequence_;
+    sum.operations[{Category::train, Phase::forward}] = OpCount(12'345);
+    return std::vector<std::optional<std::string>>{to_blob(sum)};
+  }
+  static constexpr int kWorld = 2 * JobTotals::kDirectNodes;
+
+ private:
+  uint64_t sequence_ = 0;
+};
+
+TEST_F(KeeperFixture, InALargeJobTheTotalIsTheSumThatOneNodeSays) {
+  SumOnTheRoad road;
+  KeeperOptions options;
+  options.place = place_;
+  options.hosted = true;
+  auto keeper = Keeper::open(options, {disk_, clock_, say(), &road});
+  ASSERT_TRUE(keeper.ok()) << keeper.status().to_string();
+  keeper_ = std::move(keeper).value();
+  tally::Identity identity = rank_of(0, 1);
+  identity.rank = 77;
+  identity.world_size = SumOnTheRoad::kWorld;
+  TestRank rank(place_, identity);
+  rank.count(5);
+  // The exchange has a thread and a pause of its own.
+  for (int i = 0; i < 100 && keeper_->status().job_operations != OpCount(12'345); ++i) {
+    turn_for(kSecond, kSecond);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(keeper_->status().job_operations, OpCount(12'345));
+  EXPECT_EQ(keeper_->status().node_operations, OpCount(5));
+  EXPECT_EQ(keeper_->status().steps, 9u);
+  EXPECT_TRUE(keeper_->status().nodes_seen.empty()) << "a sum is of no node";
+  rank.finish();
+  end();
 }
 
 TEST_F(KeeperFixture, ARankThatDiesIsReadALastTime) {

@@ -9,6 +9,7 @@
 
 #include "keeper/judge.h"
 #include "support/matchers.h"
+#include "support/policy_file.h"
 #include "unit/keeper/support.h"
 
 namespace account::keeper {
@@ -35,7 +36,7 @@ TEST(PolicyWishTest, ReadsAnActionAndAShare) {
   EXPECT_EQ(parse_policy_wish("C:policy.json")->id_or_path, "C:policy.json");
 }
 
-TEST(PolicyWishTest, RefusesASharesThatIsNone) {
+TEST(PolicyWishTest, RefusesAShareThatIsNone) {
   for (const char* text : {"x:stop@", "x:stop@0", "x:stop@0.", "x:stop@0.0000001", "x:stop@1.5",
                            "x:stop@95%", "x:stop@-0.5", "x:pause@0.9x", "x:warn@0.5"}) {
     EXPECT_THAT(parse_policy_wish(text), StatusIs(Code::invalid_argument)) << text;
@@ -79,18 +80,6 @@ TEST(CrossedTest, AShareIsExactAndTheWholeIsThePolicysOwnRule) {
   EXPECT_FALSE(is_crossed({"b", false, 1}, distance_of(950, 1000, false, Verdict::approaching)));
 }
 
-// A file with one rule: more than `operations`.
-std::string write_policy(const std::string& folder, uint64_t operations) {
-  const std::string path = folder + "/own.json";
-  std::ofstream(path) << R"({"format":"account-policy-1","id":"own","title":"Own limit",
-    "jurisdiction":"here","status":"in_force","effective_from":"1970-01-01",
-    "citation":"the tests","grade":"primary","deadlines":[],"notes":[],
-    "rules":[{"name":"all","applies_to":"every run","operator":">","operations":")"
-                      << operations << R"(","cumulative":false,
-    "counts":{"categories":["train"],"phases":["forward"]}}]})";
-  return path;
-}
-
 class LimitsFixture : public KeeperFixture {
  protected:
   Status acknowledge(const std::vector<std::string>& limits) {
@@ -98,13 +87,19 @@ class LimitsFixture : public KeeperFixture {
                                  {limits, "an officer", "reviewed", 1})
         .status();
   }
+  // As admission steps ask.
+  Status may_start() {
+    KeeperOptions options;
+    options.place = place_;
+    return keeper::may_start(disk_, clock_, options);
+  }
   static tally::Command command_of(TestRank& rank) {
     return static_cast<tally::Command>(rank.layout().control.command.load());
   }
 };
 
 TEST_F(LimitsFixture, AStopHoldsUntilAcknowledgedAndOverARestart) {
-  policies_ = {write_policy(dir_, 1000) + ":stop@0.5"};
+  policies_ = {testing::write_policy(dir_, OpCount(1000)) + ":stop@0.5"};
   ASSERT_THAT(open(), IsOk());
   {
     TestRank rank(place_, rank_of(0, 1));
@@ -126,10 +121,10 @@ TEST_F(LimitsFixture, AStopHoldsUntilAcknowledgedAndOverARestart) {
     end(3);
   }
   EXPECT_THAT(open(), StatusIs(Code::threshold_reached, HasSubstr("own:stop@0.5")));
-  EXPECT_THAT(judge_limits(disk_, clock_, place_), StatusIs(Code::threshold_reached));
+  EXPECT_THAT(may_start(), StatusIs(Code::threshold_reached));
 
   ASSERT_THAT(acknowledge({"own:stop@0.5"}), IsOk());
-  EXPECT_THAT(judge_limits(disk_, clock_, place_), IsOk());
+  EXPECT_THAT(may_start(), IsOk());
   ASSERT_THAT(open(), IsOk());
   TestRank rank(place_, rank_of(0, 1));
   rank.count(10);
@@ -147,7 +142,7 @@ TEST_F(LimitsFixture, AStopHoldsUntilAcknowledgedAndOverARestart) {
 }
 
 TEST_F(LimitsFixture, APauseLetsRanksWaitAndGoOn) {
-  policies_ = {write_policy(dir_, 1000) + ":pause"};
+  policies_ = {testing::write_policy(dir_, OpCount(1000)) + ":pause"};
   ASSERT_THAT(open(), IsOk());
   TestRank rank(place_, rank_of(0, 1));
   rank.count(1001);
@@ -169,7 +164,7 @@ TEST_F(LimitsFixture, APauseLetsRanksWaitAndGoOn) {
 }
 
 TEST_F(LimitsFixture, NobodyAnswersForWhatHasNotHappened) {
-  policies_ = {write_policy(dir_, 1000) + ":stop"};
+  policies_ = {testing::write_policy(dir_, OpCount(1000)) + ":stop"};
   ASSERT_THAT(open(), IsOk());
   std::filesystem::create_directories(place_.run_folder() + "/acknowledged");
   TestRank rank(place_, rank_of(0, 1));
@@ -177,13 +172,13 @@ TEST_F(LimitsFixture, NobodyAnswersForWhatHasNotHappened) {
   turn_for(kSecond);
   EXPECT_THAT(write_acknowledgement(disk_, place_.run_folder(), {{"own:stop"}, "", "why", 1}),
               StatusIs(Code::invalid_argument));
-  EXPECT_THAT(judge_limits(disk_, clock_, place_), IsOk());
+  EXPECT_THAT(may_start(), IsOk());
   rank.finish();
   end();
 }
 
 TEST_F(LimitsFixture, AnotherKeeperHoldsTheSameRanksAgain) {
-  policies_ = {write_policy(dir_, 1000) + ":pause"};
+  policies_ = {testing::write_policy(dir_, OpCount(1000)) + ":pause"};
   ASSERT_THAT(open(false), IsOk());
   TestRank rank(place_, rank_of(0, 1));
   rank.count(1001);
@@ -202,6 +197,42 @@ TEST_F(LimitsFixture, AnotherKeeperHoldsTheSameRanksAgain) {
   EXPECT_EQ(command_of(rank), tally::Command::none);
   rank.finish();
   turn_for(3 * kSecond);
+}
+
+JobTotals::View heard_from(const std::string& node, std::map<std::string, std::string> limits,
+                           std::set<std::string> acknowledged) {
+  JobTotals::View view;
+  view.others.emplace_back();
+  view.others[0].node = node;
+  view.others[0].limits = std::move(limits);
+  view.others[0].acknowledged = std::move(acknowledged);
+  return view;
+}
+
+TEST_F(LimitsFixture, WhatAnotherNodeCrossedAndWasAnsweredCountsHere) {
+  Limits limits(disk_, clock_, place_.run_folder());
+  limits.turn(heard_from("0000000b", {{"own:pause@0.5", "half of it"}, {"no limit", "x"}}, {}));
+  ASSERT_TRUE(limits.wanted().has_value());
+  EXPECT_TRUE(limits.wanted()->waits);
+  EXPECT_FALSE(limits.wanted()->ends);
+  EXPECT_EQ(limits.wanted()->about, "own:pause@0.5");
+  limits.turn(heard_from("0000000c", {{"own:stop", "all of it"}}, {}));
+  EXPECT_FALSE(limits.wanted()->waits) << "one of them stops";
+  EXPECT_EQ(limits.take_lines().size(), 2u);
+  limits.turn(heard_from("0000000b", {}, {"own:pause@0.5", "own:stop"}));
+  EXPECT_EQ(limits.wanted(), std::nullopt);
+  EXPECT_THAT(limits.permission(), IsOk());
+  EXPECT_EQ(limits.take_lines().size(), 2u);
+  limits.turn(heard_from("0000000b", {}, {"own:pause@0.5", "own:stop"}));
+  EXPECT_TRUE(limits.take_lines().empty()) << "said once";
+}
+
+TEST_F(LimitsFixture, AnAnswerHeardBeforeTheLimitIsCrossedHereHoldsHereToo) {
+  Limits limits(disk_, clock_, place_.run_folder());
+  limits.turn(heard_from("0000000b", {{"own:stop", "late"}}, {"own:stop"}));
+  EXPECT_EQ(limits.wanted(), std::nullopt);
+  limits.crossed({"own", false, 1'000'000}, "all of it", Json::object());
+  EXPECT_EQ(limits.wanted(), std::nullopt);
 }
 
 TEST_F(KeeperFixture, ALimitWithoutAShareIsRefusedAtTheStart) {
