@@ -383,6 +383,7 @@ void bind_run(py::module_& m) {
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)
       .def("totals", &Run::totals)
+      .def("loaded", &Run::loaded, py::arg("path"))
       .def("began_from",
            [](Run& run, const std::string& resume, const std::vector<std::string>& parents) {
              raise_unless_ok(run.began_from(resume, parents));

@@ -24,8 +24,19 @@ constexpr auto kLookAgain = std::chrono::milliseconds(50);
 constexpr auto kSettle = std::chrono::seconds(3);
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
-bool is_done(const order::Receipt& receipt) {
-  return receipt.state == "quiet" || receipt.state == "refused";
+// How a receipt of an order that was obeyed reads, and of one that was not quite.
+bool is_over(const order::Receipt& receipt) {
+  static const std::set<std::string> kOver = {
+      "quiet", "refused", "resumed", "rehearsed", "not agreed", "not quiet in time", "interrupted"};
+  return kOver.contains(receipt.state);
+}
+bool is_done(const order::Order& order, const order::Receipt& receipt) {
+  if (order.action == order::Action::pause && receipt.state == "waiting") return true;
+  return is_over(receipt);
+}
+bool is_well(const order::Order& order, const order::Receipt& receipt) {
+  return order.action == order::Action::rehearse ? receipt.state == "rehearsed"
+                                                 : is_done(order, receipt);
 }
 
 // A job that runs on this node and that the stop is about: its nodes ought to answer.
@@ -72,7 +83,8 @@ class Answers {
         speak_(speak),
         expected_(expected_of(order.scope, authority.chain.pin())) {}
 
-  // Once delivered. True when all that were expected and all that answered are quiet.
+  // Once delivered. True when all that were expected and all that answered are quiet; of a
+  // rehearsal, when they are through with it, one way or the other.
   bool wait(std::chrono::seconds patience) {
     const auto began = steady_clock::now();
     while (true) {
@@ -99,7 +111,7 @@ class Answers {
       }
     }
     for (const order::Receipt& receipt : receipts_) {
-      if (is_done(receipt)) continue;
+      if (is_well(order_, receipt)) continue;
       names.push_back(
           fmt::format("run {} on node {} ({})", receipt.run, receipt.node, receipt.state));
     }
@@ -124,7 +136,8 @@ class Answers {
                          [&](const auto& node) { return find(run.run, node) != nullptr; });
     });
     return answered && !receipts_.empty() &&
-           std::all_of(receipts_.begin(), receipts_.end(), is_done);
+           std::all_of(receipts_.begin(), receipts_.end(),
+                       [&](const auto& receipt) { return is_done(order_, receipt); });
   }
 
   // A job that was over before the order reached it will not answer.
@@ -149,8 +162,18 @@ class Answers {
 
   void tell(const order::Receipt& receipt) {
     const std::string job = fmt::format("run {}, node {}", receipt.run, receipt.node);
-    if (!is_done(receipt)) return tell_once(fmt::format("{}: {}", job, receipt.state));
+    if (!is_done(order_, receipt)) return tell_once(fmt::format("{}: {}", job, receipt.state));
     const std::string how = receipt.how.empty() ? "" : fmt::format(" ({})", receipt.how);
+    if (order_.action == order::Action::rehearse) {
+      const int64_t took = receipt.quiet_unix_ns - receipt.verified_unix_ns;
+      const std::string after =
+          receipt.quiet_unix_ns == 0
+              ? ""
+              : fmt::format(", all waiting {:.2f} s after it was read",
+                            static_cast<double>(took) / static_cast<double>(kNanoseconds));
+      return tell_once(
+          fmt::format("{}: {} at step {}{}{}", job, receipt.state, receipt.stop_edge, how, after));
+    }
     for (const order::Receipt::Rank& rank : receipt.ranks) {
       tell_once(fmt::format("rank {}: {}, last step {}{}; {}", rank.rank, rank.state,
                             rank.last_step, how, job));
@@ -190,81 +213,102 @@ std::string path_of(const OpenAuthority& authority, const order::Order& order) {
 
 Json order_json(const OpenAuthority& authority, const order::Verified& verified) {
   const order::Order& order = verified.order;
-  const bool stop = order.action == order::Action::stop;
   Json json = Json::object({{"order", order.hash_hex()},
-                            {"action", stop ? "stop" : "lift"},
+                            {"action", order::name(order.action)},
                             {"authority", order.authority},
                             {"number", order.number},
                             {"path", path_of(authority, order)}});
   return json;
 }
 
+const char* what_they_are(order::Action action) {
+  switch (action) {
+    case order::Action::pause:
+      return "waiting";
+    case order::Action::rehearse:
+      return "through with it";
+    default:
+      return "quiet";
+  }
+}
+
 int after_stop(const OpenAuthority& authority, const order::Verified& verified,
                const WaitWords& words, int64_t patience_seconds) {
   const order::Order& order = verified.order;
+  const std::string_view verb = order::name(order.action);
   Answers answers(authority, order, !words.json);
-  const bool quiet = !words.no_wait && answers.wait(std::chrono::seconds(patience_seconds));
+  const bool over = !words.no_wait && answers.wait(std::chrono::seconds(patience_seconds));
+  const bool well = over && answers.missing().empty();
   if (words.json) {
     Json receipts = Json::array();
     for (const order::Receipt& one : answers.receipts()) receipts.push(receipt_json(one));
     Json json = order_json(authority, verified);
     json.set("scope", order::to_json(order.scope));
-    json.set("quiet", quiet);
+    json.set(order.action == order::Action::rehearse ? "rehearsed" : "quiet", well);
     json.set("receipts", std::move(receipts));
     put_json(json);
   }
   if (words.no_wait) return kYes;
-  if (quiet) {
-    if (!words.json) put_line("all are quiet");
+  if (well) {
+    if (!words.json) put_line(fmt::format("all are {}", what_they_are(order.action)));
     return kYes;
   }
-  const bool nobody = answers.missing().empty();
-  say(nobody
-          ? fmt::format("account: stop: no job has answered within {} s; the order stands, and "
-                        "whoever it is about is refused at its next start",
-                        patience_seconds)
-          : fmt::format("account: stop: not quiet within {} s: {}; see `account status` there, "
+  const char* stands = order.action == order::Action::rehearse
+                           ? "whoever reads it within 10 minutes rehearses"
+                           : "the order stands, and whoever it is about is refused at its next "
+                             "start";
+  say(answers.missing().empty()
+          ? fmt::format("account: {}: no job has answered within {} s; {}", verb, patience_seconds,
+                        stands)
+          : fmt::format("account: {}: not {} within {} s: {}; see `account status` there, "
                         "and the receipts in {}",
-                        patience_seconds, answers.missing(), authority.directory.receipts_path()));
+                        verb, what_they_are(order.action), patience_seconds, answers.missing(),
+                        authority.directory.receipts_path()));
   return kUnknown;
 }
 
 int after_lift(const OpenAuthority& authority, const order::Verified& verified,
                const WaitWords& words) {
   const order::Order& order = verified.order;
+  const bool resumes = order.action == order::Action::resume;
   const std::string until = to_iso8601(order.accept_until_unix * kNanoseconds);
   if (words.json) {
     Json lifted = Json::array();
     for (const sign::Digest& hash : order.lifts) lifted.push(sign::to_hex(hash));
     Json json = order_json(authority, verified);
     json.set("lifts", std::move(lifted));
-    json.set("accept_until", until);
+    if (!resumes) json.set("accept_until", until);
     put_json(json);
     return kYes;
   }
   for (const sign::Digest& hash : order.lifts) {
     const auto stop = authority.orders.find(hash);
-    put_line(fmt::format("  lifts {}: {}", short_hash(hash),
+    put_line(fmt::format("  {} {}: {}", resumes ? "ends" : "lifts", short_hash(hash),
                          stop == authority.orders.end() ? "a stop whose order is gone"
                                                         : describe(stop->second.order)));
   }
-  put_line(fmt::format("it permits a restart until {}; it restarts nothing", until));
+  put_line(resumes ? "jobs that wait go on once they have read it"
+                   : fmt::format("it permits a restart until {}; it restarts nothing", until));
   return kYes;
 }
 
 }  // namespace
 
 void add_wait_options(const Verb& verb, WaitWords& words) {
-  verb.takes("--wait", words.wait, "Seconds to wait for all to be quiet (default 60)");
+  verb.takes("--wait", words.wait, "Seconds to wait for all to have answered (default 60)");
   verb.flag("--no-wait", words.no_wait, "Deliver, and leave");
   verb.flag("--json", words.json, "As JSON, once it is over");
 }
 
 std::string describe(const order::Order& order) {
-  if (order.action == order::Action::lift) {
-    return fmt::format("lift of {} stop{}", order.lifts.size(), order.lifts.size() == 1 ? "" : "s");
+  if (order::ends_others(order.action)) {
+    const char* what = order.action == order::Action::resume ? "pause" : "stop";
+    return fmt::format("{} of {} {}{}", order::name(order.action), order.lifts.size(), what,
+                       order.lifts.size() == 1 ? "" : "s");
   }
-  std::string text = "stop of " + order::to_string(order.scope);
+  std::string text = fmt::format(
+      "{} of {}", order.action == order::Action::rehearse ? "rehearsal" : order::name(order.action),
+      order::to_string(order.scope));
   if (!order.ordered_by.empty()) text += " by " + order.ordered_by;
   return order.reason.empty() ? text : text + ": " + order.reason;
 }
@@ -280,16 +324,16 @@ int deliver(const std::string& verb, const OpenAuthority& authority, const sign:
   const auto verified = authority.directory.publish_order(envelope);
   if (!verified.ok()) return fail(verb, verified.status());
   const order::Order& order = verified->order;
-  const bool stop = order.action == order::Action::stop;
-  if (stop && !words.wait) patience = std::max(patience, order.quiet_seconds + 30);
+  const bool ends = order::ends_others(order.action);
+  if (!ends && !words.wait) patience = std::max(patience, order.quiet_seconds + 30);
   if (!words.json) {
     put_line(fmt::format("order {}  {}", order.hash_hex(), describe(order)));
     put_line(fmt::format("  of authority '{}', number {}, by {}", order.authority, order.number,
                          authority.names_of(verified->signers)));
     if (!flush_data()) return kUsage;
   }
-  return stop ? after_stop(authority, *verified, words, patience)
-              : after_lift(authority, *verified, words);
+  return ends ? after_lift(authority, *verified, words)
+              : after_stop(authority, *verified, words, patience);
 }
 
 int put_draft(const std::string& verb, const std::string& path, const sign::Envelope& envelope,

@@ -1,5 +1,5 @@
-// Delivery: puts a signed order where jobs read it, and for a stop waits for what they answer.
-// Shared by `stop`, `lift` and `order send`.
+// Delivery: puts a signed order where jobs read it, and waits for what they answer to a stop, a
+// pause, a rehearsal. Shared by those verbs, `lift`, `resume` and `order send`.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace account::cli {
 
-// The words of whoever delivers a stop.
+// The words of whoever waits for answers.
 struct WaitWords {
   std::optional<std::string> wait;  // seconds
   bool no_wait = false, json = false;
@@ -20,8 +20,9 @@ struct WaitWords {
 void add_wait_options(const Verb& verb, WaitWords& words);
 
 // Delivers, says what it said, and returns the exit code: 0 delivered (of a stop: all in scope that
-// answered, and all that run on this node, are quiet), 5 a stop that nobody answered in time or
-// that somebody has not yet obeyed. `verb` is what failures are called.
+// answered, and all that run on this node, are quiet; likewise waiting, or through with a
+// rehearsal), 5 an order that nobody answered in time or that somebody has not yet obeyed. `verb`
+// is what failures are called.
 int deliver(const std::string& verb, const OpenAuthority& authority, const sign::Envelope& envelope,
             const WaitWords& words);
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "cli/output.h"
+#include "run/origins.h"
 #include "sign/sign.h"
 
 namespace account::cli {
@@ -25,6 +26,14 @@ void add_host_options(const Verb& verb, HostWords& words) {
   verb.takes("--exchange", words.exchange,
              "Folder that all nodes share, for live totals and stops of a job without a c10d store "
              "(ACCOUNT_EXCHANGE)");
+  verb.takes("--resume", words.resume,
+             "Checkpoint of an earlier run that training goes on from, with its sidecar "
+             "(ACCOUNT_RESUME)");
+  verb.takes_many("--parent", words.parents,
+                  "Compute record of a model that training begins from, or its weights with one; "
+                  "may be repeated (ACCOUNT_PARENTS)");
+  verb.takes("--developer", words.developer,
+             "Whose model it is, for orders about a developer (ACCOUNT_DEVELOPER)");
   verb.takes("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
   verb.flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
 }
@@ -38,6 +47,7 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.authority = words.authority;
   options.resume = words.resume;
   options.parents = words.parents;
+  options.developer = words.developer;
   ACCOUNT_ASSIGN_OR_RETURN(
       Settings settings, make_settings(options, [&](const char* name) {
         if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
@@ -61,8 +71,14 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.quiet = settings.quiet;
   options.exchange_folder = settings.exchange;
   options.authorities = split_list(settings.authority);
-  options.job.scheduler_id = environment("SLURM_JOB_ID").value_or("");
-  options.job.scheduler_name = environment("SLURM_JOB_NAME").value_or("");
+  options.job.scheduler_id = settings.scheduler_id;
+  options.job.scheduler_name = settings.scheduler_name;
+  options.job.developer = settings.developer;
+  options.job.customer = settings.customer;
+  options.job.cluster = settings.cluster;
+  ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(settings.resume, settings.parents));
+  options.job.origins = origins.runs;
+  options.job.lineage = origins.models;
   if (const auto text = environment("ACCOUNT_SEAL_SECONDS")) {
     char* end = nullptr;
     const double seconds = std::strtod(text->c_str(), &end);

@@ -14,10 +14,8 @@ namespace account::cli {
 
 // The options that both verbs take.
 struct HostWords {
-  std::string dir, run, model, node, authority, exchange;
-  std::vector<std::string> policies;
-  std::string resume;                // `run` only
-  std::vector<std::string> parents;  // `run` only
+  std::string dir, run, model, node, authority, exchange, resume, developer;
+  std::vector<std::string> policies, parents;
   bool quiet = false;
 };
 void add_host_options(const Verb& verb, HostWords& words);

@@ -1,28 +1,54 @@
 // `account may-start`: what `account run` would say of a start, without starting anything. For
 // prologs of schedulers and for admission steps.
+#include <chrono>
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include "cli/host.h"
+#include "cli/order_words.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 
 namespace account::cli {
 namespace {
 
-int may_start(const HostWords& words, const std::vector<std::string>& command) {
-  const auto settings = settings_from(words, process_environment());
+constexpr int64_t kLongestWaitSeconds = 30 * 86'400;
+
+struct MayStartWords {
+  HostWords host;
+  std::optional<std::string> wait;
+};
+
+bool stands(const Status& status) {
+  return status.code() == Code::shutdown_ordered || status.code() == Code::threshold_reached;
+}
+
+int may_start(const MayStartWords& words, const std::vector<std::string>& command) {
+  const auto settings = settings_from(words.host, process_environment());
   if (!settings.ok()) return fail("may-start", settings.status());
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("may-start", options.status());
   if (!command.empty()) options->job.command = command_digest(command);
   if (settings->off) return kYes;
+  int64_t patience = 0;
+  if (words.wait) {
+    const auto seconds = parse_whole("--wait", *words.wait, 0, kLongestWaitSeconds);
+    if (!seconds.ok()) return fail("may-start", seconds.status());
+    patience = *seconds;
+  }
   const keeper::Surroundings real = real_surroundings();
-  const Status may = keeper::may_start(real.files, real.clock, *options);
-  if (may.ok()) return kYes;
-  const int code = fail("may-start", may);
-  const bool stands = may.code() == Code::shutdown_ordered || may.code() == Code::threshold_reached;
-  // What cannot be judged is no permission, whatever hinders it.
-  return stands ? code : kUnverified;
+  for (;; --patience) {
+    const Status may = keeper::may_start(real.files, real.clock, *options);
+    if (may.ok()) return kYes;
+    if (stands(may) && patience > 0) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      continue;
+    }
+    const int code = fail("may-start", may);
+    // What cannot be judged is no permission, whatever hinders it.
+    return stands(may) ? code : kUnverified;
+  }
 }
 
 }  // namespace
@@ -30,8 +56,9 @@ int may_start(const HostWords& words, const std::vector<std::string>& command) {
 void add_may_start(const Verb& program, const std::vector<std::string>& command) {
   const Verb verb =
       program.verb("may-start", "Whether a stop or a limit stands against a job; starts nothing");
-  auto words = std::make_shared<HostWords>();
-  add_host_options(verb, *words);
+  auto words = std::make_shared<MayStartWords>();
+  add_host_options(verb, words->host);
+  verb.takes("--wait", words->wait, "Seconds to wait for what stands to end (default 0)");
   verb.footer(
       "The words are those of `account run`, for the same judgement. Exit codes: 0 it may start,\n"
       "86 a stop stands, 3 the run has crossed a limit of its own that nobody has acknowledged, 2\n"

@@ -80,24 +80,23 @@ Result<Shown> find_shown(const ShowWords& words) {
 
 void put_shown_json(const Shown& shown) {
   const order::Order& order = shown.order;
-  const bool stop = order.action == order::Action::stop;
   Json json = Json::object({{"order", order.hash_hex()},
-                            {"action", stop ? "stop" : "lift"},
+                            {"action", order::name(order.action)},
                             {"authority", order.authority},
                             {"root_version", order.root_version},
                             {"number", order.number},
                             {"reason", order.reason},
                             {"ordered_by", order.ordered_by}});
   if (order.issued_unix != 0) json.set("issued", time_of(order.issued_unix));
-  if (stop) {
+  if (!order::ends_others(order.action)) {
     json.set("scope", order::to_json(order.scope));
     json.set("quiet_seconds", order.quiet_seconds);
   } else {
     Json lifts = Json::array();
     for (const sign::Digest& hash : order.lifts) lifts.push(sign::to_hex(hash));
     json.set("lifts", std::move(lifts));
-    json.set("accept_until", time_of(order.accept_until_unix));
   }
+  if (order.accept_until_unix != 0) json.set("accept_until", time_of(order.accept_until_unix));
   Json keys = Json::array();
   for (const auto& signature : shown.envelope.signatures) keys.push(signature.key_id);
   json.set("key_ids", std::move(keys));
@@ -114,8 +113,8 @@ void put_shown(const Shown& shown) {
   put_line(fmt::format("  of authority '{}', number {}, issued {}", order.authority, order.number,
                        time_of(order.issued_unix)));
   if (order.quiet_seconds > 0) put_line(fmt::format("  quiet within {} s", order.quiet_seconds));
-  for (const sign::Digest& hash : order.lifts) put_line("  lifts " + sign::to_hex(hash));
-  if (order.action == order::Action::lift) {
+  for (const sign::Digest& hash : order.lifts) put_line("  ends " + sign::to_hex(hash));
+  if (order.accept_until_unix != 0) {
     put_line("  to be seen until " + time_of(order.accept_until_unix));
   }
   for (const auto& signature : shown.envelope.signatures) {

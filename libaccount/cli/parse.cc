@@ -31,7 +31,10 @@ void add_verbs(const Verb& program, const Words& command) {
   add_may_start(program, command);
   add_status(program);
   add_stop(program);
+  add_pause(program);
+  add_rehearse(program);
   add_lift(program);
+  add_resume(program);
   add_verify(program);
   add_prove(program);
   add_sign(program);

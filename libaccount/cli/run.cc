@@ -17,7 +17,6 @@
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "run/origins.h"
 
 namespace account::cli {
 namespace {
@@ -195,9 +194,6 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
   if (!settings.ok()) return fail("run", settings.status());
   if (settings->off) return become(words_of_command);
   if (!command_exists(words_of_command[0])) return not_started(words_of_command[0], ENOENT);
-  if (const auto origins = read_origins(settings->resume, settings->parents); !origins.ok()) {
-    return fail("run", origins.status());
-  }
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("run", options.status());
   options->hosted = true;
@@ -224,12 +220,6 @@ void add_run(const Verb& program, const std::vector<std::string>& command) {
   const Verb verb = program.verb("run", "Counts what a command trains, and seals it");
   auto words = std::make_shared<HostWords>();
   add_host_options(verb, *words);
-  verb.takes("--resume", words->resume,
-             "Checkpoint of an earlier run that training goes on from, with its sidecar "
-             "(ACCOUNT_RESUME)");
-  verb.takes_many("--parent", words->parents,
-                  "Compute record of a model that training begins from, or its weights with one; "
-                  "may be repeated (ACCOUNT_PARENTS)");
   verb.footer(
       "The command stands after '--'; account exits with its exit code. Once a node under a\n"
       "scheduler: srun account run -- torchrun ... ACCOUNT=off runs the command alone.\n\n"

@@ -1,4 +1,4 @@
-// `account stop`: an officer's order, from key to quiet ranks.
+// `account stop`, `pause`, `rehearse`: an officer's order, from key to quiet ranks.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,11 +21,18 @@ namespace account::cli {
 namespace {
 
 constexpr int64_t kNanoseconds = 1'000'000'000;
+// In which a job must see the order to rehearse; later it is passed over.
+constexpr int64_t kRehearsalSeconds = 600;
+constexpr std::string_view kTargets =
+    "name a run by its id or folder, or say job:ID, slurm:ID, k8s:NAMESPACE/JOB, model:NAME, "
+    "developer:NAME, customer:NAME, cluster:NAME or all";
 
 struct StopWords {
+  order::Action action = order::Action::stop;
   std::string target, because, key, ordered_by;
   std::optional<std::string> authority, quiet, draft;
   WaitWords wait;
+  std::string verb() const { return std::string(order::name(action)); }
 };
 
 struct Target {
@@ -64,7 +71,7 @@ Result<Target> run_target(const std::string& word) {
   }
   if (word.find('/') != std::string::npos) {
     return Status(Code::not_found, fmt::format("'{}' is no run's folder", word),
-                  "name a run by its id, or say job:ID, slurm:ID, model:NAME or all");
+                  std::string(kTargets));
   }
   // A job of another machine is stopped by its id.
   ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(word));
@@ -83,9 +90,14 @@ Result<Target> parse_target(const std::string& word) {
   if (!value.empty() && kind == "slurm") {
     return make_target(order::Scope::Kind::job, value, live_folder("slurm-" + value));
   }
-  if (!value.empty() && kind == "model") return make_target(order::Scope::Kind::model, value);
+  if (kind == "k8s" && value.find('/') != std::string::npos) {
+    return make_target(order::Scope::Kind::job, value);
+  }
+  // Whatever else a scope may be about goes by its own name.
+  const auto scope = order::scope_from_json(Json::object({{kind, value}}));
+  if (scope.ok() && kind != "all") return Target{*scope, ""};
   return Status(Code::invalid_argument, fmt::format("'{}' is nothing that can be stopped", word),
-                "name a run by its id or folder, or say job:ID, slurm:ID, model:NAME or all");
+                std::string(kTargets));
 }
 
 using Specs = std::set<std::string>;  // "PATH#pin"
@@ -127,10 +139,14 @@ Result<std::optional<std::string>> authority_of(const std::string& run_folder) {
 Result<std::string> payload_of(const StopWords& words, const Target& target,
                                const OpenAuthority& authority) {
   order::Order order;
+  order.action = words.action;
   order.authority = authority.chain.authority();
   order.root_version = authority.chain.newest().version;
   order.number = authority.next_number();
   order.issued_unix = Clock::real().unix_ns() / kNanoseconds;
+  if (words.action == order::Action::rehearse) {
+    order.accept_until_unix = order.issued_unix + kRehearsalSeconds;
+  }
   order.nonce = new_nonce();
   order.scope = target.scope;
   order.reason = words.because;
@@ -188,36 +204,73 @@ Result<Prepared> prepare(const StopWords& words) {
   return Prepared{std::move(authority), std::move(envelope)};
 }
 
-int stop(const StopWords& words) {
+int give(const StopWords& words) {
   const auto prepared = prepare(words);
-  if (!prepared.ok()) return fail("stop", prepared.status());
+  if (!prepared.ok()) return fail(words.verb(), prepared.status());
   if (!words.draft) {
-    return deliver("stop", prepared->authority, prepared->envelope, words.wait);
+    return deliver(words.verb(), prepared->authority, prepared->envelope, words.wait);
   }
-  return put_draft("stop", *words.draft, prepared->envelope, words.wait.json);
+  return put_draft(words.verb(), *words.draft, prepared->envelope, words.wait.json);
 }
 
-}  // namespace
-
-void add_stop(const Verb& program) {
-  const Verb verb = program.verb("stop", "Orders jobs to stop, and waits until they are quiet");
-  auto words = std::make_shared<StopWords>();
-  verb.needs("TARGET", words->target, "A run's id or folder, job:ID, slurm:ID, model:NAME, or all");
+// The words that all three have.
+Verb add(const Verb& program, order::Action action, const std::string& summary,
+         const std::shared_ptr<StopWords>& words) {
+  words->action = action;
+  const Verb verb = program.verb(words->verb(), summary);
+  verb.needs("TARGET", words->target,
+             "A run's id or folder, job:ID, slurm:ID, k8s:NAMESPACE/JOB, model:NAME, "
+             "developer:NAME, customer:NAME, cluster:NAME, or all");
   verb.needs("--because", words->because, "The reason, with the protocol's clause");
   verb.takes("--authority", words->authority,
              "Its directory (default: what the run obeys, then ACCOUNT_AUTHORITY)");
   verb.takes("--key", words->key, "A stop key's .key file");
   verb.takes("--ordered-by", words->ordered_by, "A court, an authority, an officer");
-  verb.takes("--quiet", words->quiet,
-             "Seconds by when no training may run (default: the job's own rule)");
   verb.takes("--draft", words->draft, "Write the order to this file, and deliver nothing");
   add_wait_options(verb, words->wait);
+  verb.does([words] { return give(*words); });
+  return verb;
+}
+
+}  // namespace
+
+void add_stop(const Verb& program) {
+  auto words = std::make_shared<StopWords>();
+  const Verb verb = add(program, order::Action::stop,
+                        "Orders jobs to stop, and waits until they are quiet", words);
+  verb.takes("--quiet", words->quiet,
+             "Seconds by when no training may run (default: the job's own rule)");
   verb.footer(
       "It stands until a lift names it: whoever it is about is refused at every start. Exit\n"
       "codes: 0 all are quiet, 5 nobody answered in time or somebody is not quiet yet.\n\n"
       "Example:\n"
       "  account stop account/my-run --because 'evaluation 12 failed (clause 4)' --key me.key");
-  verb.does([words] { return stop(*words); });
+}
+
+void add_pause(const Verb& program) {
+  const Verb verb =
+      add(program, order::Action::pause, "Orders jobs to wait at a step, and waits until they do",
+          std::make_shared<StopWords>());
+  verb.footer(
+      "All ranks wait at one step, and nothing is exported, until `account resume` names the\n"
+      "order; whoever it is about is refused at every start meanwhile. Nobody is ended by it. "
+      "Exit\n"
+      "codes: 0 all wait, 5 nobody answered in time or somebody does not wait yet.\n\n"
+      "Example:\n"
+      "  account pause account/my-run --because 'looking into evaluation 12' --key me.key");
+}
+
+void add_rehearse(const Verb& program) {
+  const Verb verb =
+      add(program, order::Action::rehearse, "Shows that jobs could be stopped, and lets them go on",
+          std::make_shared<StopWords>());
+  verb.footer(
+      "All ranks agree on a step, come to it, wait two seconds and go on: no step is lost, and\n"
+      "nothing is left that stands. Its result is in each node's ledger. Exit codes: 0 all came "
+      "to\n"
+      "one agreed step, 5 somebody did not or nobody answered.\n\n"
+      "Example:\n"
+      "  account rehearse account/my-run --because 'weekly drill' --key me.key");
 }
 
 }  // namespace account::cli

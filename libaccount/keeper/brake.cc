@@ -41,6 +41,10 @@ void write_reason(tally::Control& control, std::string_view reason) {
 void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   const bool other_cause =
       wanted.order != cause_.order || wanted.about != cause_.about || wanted.waits != cause_.waits;
+  // From one wait to another: those that wait go on to the edge that is agreed on for this one.
+  if (phase_ != Phase::off && cause_.waits && wanted.waits && wanted.about != cause_.about) {
+    release(ranks);
+  }
   const bool deadline_begins = phase_ == Phase::off || (wanted.ends && !cause_.ends);
   cause_ = wanted;
   if (deadline_begins) began_ns_ = clock_.monotonic_ns();
@@ -87,6 +91,8 @@ void Brake::release(const std::vector<Watch*>& ranks) {
   for (Watch* watch : ranks) {
     tally::Control& control = watch->page->layout().control;
     write_reason(control, "");
+    std::memset(control.order, 0, sizeof(control.order));
+    control.gate.store(0, std::memory_order_release);
     control.command.store(static_cast<uint32_t>(Command::none), std::memory_order_seq_cst);
     wake(control);
   }
@@ -94,6 +100,18 @@ void Brake::release(const std::vector<Watch*>& ranks) {
   cause_ = {};
   decision_ = {};
   last_steps_.clear();
+}
+
+std::optional<sign::Digest> Brake::left_waiting(const std::vector<Watch*>& ranks) {
+  std::optional<sign::Digest> order;
+  for (const Watch* watch : ranks) {
+    const tally::Control& control = watch->page->layout().control;
+    if (control.command.load() == static_cast<uint32_t>(Command::none)) continue;
+    sign::Digest here{};
+    std::memcpy(here.data(), control.order, here.size());
+    order = order ? std::max(*order, here) : here;
+  }
+  return order;
 }
 
 bool Brake::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) {

@@ -35,6 +35,7 @@ struct Braking {
   bool ends = false;        // those that have not come by the deadline are ended
   bool waits = false;       // ranks wait at the edge until released; else they stop
   bool shuts_gate = false;  // no more exports
+  bool rehearses = false;   // ends by itself, and gives way to everything else
   // Votes are counted together with those of nodes that brake for the same; empty: for an order.
   std::string about;
   int64_t quiet_seconds = 0;  // deadline; 0: by the length of the steps
@@ -60,6 +61,9 @@ class Brake {
   // `ranks` are the node's live and ended incarnations of the newest start.
   void apply(const Braking& wanted, const std::vector<Watch*>& ranks);
   void release(const std::vector<Watch*>& ranks);
+  // The order by which a keeper before this one made ranks wait, zeros for a limit or a rehearsal;
+  // nothing where no rank is held.
+  static std::optional<sign::Digest> left_waiting(const std::vector<Watch*>& ranks);
   // Moves on; true once all ranks have just become quiet.
   bool turn(const std::vector<Watch*>& ranks, const JobTotals::View& view);
 
@@ -67,6 +71,8 @@ class Brake {
   const Decision& decision() const { return decision_; }
   // By rank. One that has left and been sealed is no longer watched, and still has its last step.
   const std::map<int, LastStep>& last_steps() const { return last_steps_; }
+  // By when ranks should be quiet, from the beginning: as asked for, else by the length of steps.
+  int64_t quiet_ns() const;
   // What the other nodes have to know; the envelopes are the caller's.
   std::optional<NodeStop> to_tell() const;
   std::vector<std::string> take_remarks() { return std::exchange(remarks_, {}); }
@@ -84,7 +90,6 @@ class Brake {
   bool all_quiet(const std::vector<Watch*>& ranks);
   bool is_quiet(const Watch& watch) const;
   void watch_step_times(const std::vector<Watch*>& ranks);
-  int64_t quiet_ns() const;
 
   const Clock& clock_;
   Braking cause_;

@@ -74,11 +74,18 @@ Status parse_limits(const Json& json, NodeTotal& total) {
       total.limits[spec] = reason.as_string();
     }
   }
-  if (json.find("acknowledged") == nullptr) return {};
-  ACCOUNT_ASSIGN_OR_RETURN(const Json* specs, json.get_array("acknowledged"));
-  for (const Json& spec : specs->items()) {
-    if (spec.kind() != Json::Kind::string) return {Code::corrupt, "a limit is no text"};
-    total.acknowledged.insert(spec.as_string());
+  if (json.find("acknowledged") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* specs, json.get_array("acknowledged"));
+    for (const Json& spec : specs->items()) {
+      if (spec.kind() != Json::Kind::string) return {Code::corrupt, "a limit is no text"};
+      total.acknowledged.insert(spec.as_string());
+    }
+  }
+  if (json.find("lifts") == nullptr) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* envelopes, json.get_array("lifts"));
+  for (const Json& envelope : envelopes->items()) {
+    if (envelope.kind() != Json::Kind::string) return {Code::corrupt, "a lift is no text"};
+    total.lifts.push_back(envelope.as_string());
   }
   return {};
 }
@@ -122,6 +129,11 @@ std::string to_blob(const NodeTotal& total) {
     Json specs = Json::array();
     for (const std::string& spec : total.acknowledged) specs.push(spec);
     blob.set("acknowledged", specs);
+  }
+  if (!total.lifts.empty()) {
+    Json envelopes = Json::array();
+    for (const std::string& envelope : total.lifts) envelopes.push(envelope);
+    blob.set("lifts", envelopes);
   }
   return blob.dump();
 }

@@ -56,6 +56,7 @@ struct NodeTotal {
   // keeper/limits.h: crossed and not acknowledged, with the reason; acknowledged.
   std::map<std::string, std::string> limits;
   std::set<std::string> acknowledged;
+  std::vector<std::string> lifts;  // envelopes of those that ended a pause of this session
 
   // Not 0: it is said of the whole job (`ranks` is empty then), as the node of rank 0 heard so many
   // ranks of it; while that node brakes, so many whose votes are in `stop`.

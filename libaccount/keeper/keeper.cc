@@ -239,6 +239,7 @@ void Keeper::refresh_status() {
   if (mailbox_ != nullptr) mailbox_->set_pages(std::move(pages));
   own.limits = limits_.pending();
   own.acknowledged = limits_.acknowledged();
+  if (stop_ != nullptr) own.lifts = stop_->lifts();
   own.stop = brake_.to_tell();
   if (own.stop) {
     if (stop_ != nullptr) own.stop->envelopes = stop_->envelopes();

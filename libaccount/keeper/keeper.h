@@ -108,6 +108,7 @@ class Keeper {
   void settle_lost_pages();
   void observe(Watch& watch);
   void take_mail(Watch& watch);
+  void learn(std::string_view text);
   void note_missing_ranks();
 
   // seal.cc
@@ -126,6 +127,8 @@ class Keeper {
   // orders.cc
   void obey();
   void brake(const std::vector<Watch*>& ranks, const JobTotals::View& view);
+  bool may_go_on(const std::vector<Watch*>& ranks) const;
+  Status may_begin() const;
   void queue_stop_lines();
 
   // keeper.cc

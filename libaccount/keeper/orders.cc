@@ -48,7 +48,10 @@ Result<std::unique_ptr<Stop>> open_stop(FileSystem& files, const Clock& clock,
 Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& options) {
   ACCOUNT_ASSIGN_OR_RETURN(const std::vector<Json> earlier, read_events(files, options));
   ACCOUNT_ASSIGN_OR_RETURN(const auto stop, open_stop(files, clock, options, earlier));
-  if (stop != nullptr && !stop->permission().ok()) return stop->permission();
+  if (stop != nullptr) {
+    ACCOUNT_RETURN_IF_ERROR(stop->permission());
+    ACCOUNT_RETURN_IF_ERROR(stop->pause());
+  }
   Limits limits(files, clock, options.place.run_folder());
   limits.remember(earlier);
   return limits.permission();
@@ -71,14 +74,19 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   }
   // A host is about to start a command. Any other keeper may have come to ranks that wait at an
   // edge already, and refuses new ones one by one.
-  return options_.hosted ? limits_.permission() : Status();
+  return options_.hosted ? may_begin() : Status();
 }
 
-// A limit refuses those that ask to start; the others are held again.
+Status Keeper::may_begin() const {
+  if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->pause());
+  return limits_.permission();
+}
+
+// A pause or a limit refuses those that ask to start; the others are held again.
 Status Keeper::permission(const Watch& watch) const {
   if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->permission());
   const bool asks = acceptance(watch.page->layout()) == Acceptance::waiting;
-  return asks ? limits_.permission() : Status();
+  return asks ? may_begin() : Status();
 }
 
 Status Keeper::stopped() const {
@@ -110,7 +118,7 @@ void Keeper::obey() {
     if (newest) ranks.push_back(&watch);
   }
   const std::shared_ptr<const JobTotals::View> view = totals_->view();
-  if (stop_ != nullptr) stop_->turn(*view);
+  if (stop_ != nullptr) stop_->turn(*view, brake_);
   limits_.turn(*view);
   brake(ranks, *view);
   queue_stop_lines();
@@ -120,15 +128,17 @@ void Keeper::obey() {
   }
 }
 
-// An order goes before a limit of the job's own.
+// An order goes before a limit of the job's own, and that before a rehearsal.
 void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
   std::optional<Braking> wanted;
   if (stop_ != nullptr) wanted = stop_->wanted();
-  const bool ordered = wanted.has_value();
-  if (!ordered) wanted = limits_.wanted();
+  bool ordered = wanted.has_value();
+  if (!ordered || wanted->rehearses) {
+    if (auto limit = limits_.wanted()) wanted = std::move(limit), ordered = false;
+  }
   const bool braked = brake_.phase() != Brake::Phase::off;
   if (wanted) brake_.apply(*wanted, ranks);
-  if (!wanted && braked) brake_.release(ranks);
+  if (!wanted && (braked || may_go_on(ranks))) brake_.release(ranks);
   if (wanted.has_value() != braked) {
     totals_->hurry(wanted.has_value());
     refresh_status();  // posts the vote
@@ -139,6 +149,13 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
   } else {
     limits_.note_quiet(brake_);
   }
+}
+
+// Ranks that an earlier keeper made wait, for what ended before this one came.
+bool Keeper::may_go_on(const std::vector<Watch*>& ranks) const {
+  const auto order = Brake::left_waiting(ranks);
+  if (!order) return false;
+  return *order == sign::Digest{} || (stop_ != nullptr && stop_->has_ended(*order));
 }
 
 }  // namespace account::keeper

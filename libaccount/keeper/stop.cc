@@ -6,12 +6,16 @@
 namespace account::keeper {
 namespace {
 
+using order::Action;
 using order::StandingStop;
 constexpr int64_t kSecond = 1'000'000'000;
+// How long ranks wait in a rehearsal once all of the node have come: by then every node has heard
+// the others' votes, which come ten times a second.
+constexpr int64_t kRehearsalHoldNs = 2 * kSecond;
 std::string hex16(const sign::Digest& digest) { return sign::to_hex(digest).substr(0, 16); }
 
 std::string reason_of(const StandingStop& stop) {
-  std::string text = "stop " + hex16(stop.order);
+  std::string text = std::string(order::name(stop.action())) + " " + hex16(stop.order);
   if (!stop.known) return text;
   const order::Order& order = stop.known->order;
   if (!order.ordered_by.empty()) text += " by " + order.ordered_by;
@@ -57,19 +61,22 @@ void Stop::remember(const std::vector<Json>& events) {
       latest_seen_unix_ =
           std::max(latest_seen_unix_, static_cast<int64_t>(time->low() / uint64_t{kSecond}));
     }
-    const auto pin = event.get_string("pin");
-    if (type == "order") {
-      const auto hash = event.get_string("order");
-      const auto digest =
-          hash.ok() ? sign::digest_from_hex(*hash) : Result<sign::Digest>(hash.status());
-      if (digest.ok()) {
-        traces_.push_back(
-            {*digest, pin.ok() ? *pin : "", "ledger", std::nullopt, order::Trace::Kind::own});
-      }
-    } else if (type == "lift") {
-      const auto text = event.get_string("envelope");
-      const auto envelope = text.ok() ? from_base64(*text) : Result<Bytes>(text.status());
-      if (envelope.ok() && pin.ok()) accepted_[*pin].push_back({"ledger", *envelope});
+    const std::string pin = event.get_string("pin").ok() ? *event.get_string("pin") : "";
+    const auto text = event.get_string("envelope");
+    const auto envelope = text.ok() ? from_base64(*text) : Result<Bytes>(text.status());
+    const auto hash = event.get_string("order");
+    const auto digest =
+        hash.ok() ? sign::digest_from_hex(*hash) : Result<sign::Digest>(hash.status());
+    if (type == "order" && digest.ok()) {
+      traces_.push_back({*digest, pin, "ledger", std::nullopt, order::Trace::Kind::own});
+      // A pause is known again by its bytes; a trace alone would stand as a stop.
+      const auto action = event.get_string("action");
+      const bool pause = action.ok() && *action == order::name(Action::pause);
+      if (pause && envelope.ok()) kept_[pin].push_back({"ledger", *envelope});
+    } else if (type == "rehearsal" && digest.ok()) {
+      ended_.insert(*digest);
+    } else if (type == "lift" && envelope.ok() && !pin.empty()) {
+      accepted_[pin].push_back({"ledger", *envelope});
     }
   }
 }
@@ -78,8 +85,13 @@ order::StandingInput Stop::input() const {
   order::StandingInput input;
   for (const Authorities::One& one : authorities_.all()) {
     input.authorities.push_back(one.orders);
+    order::AuthorityOrders& orders = input.authorities.back();
     const auto accepted = accepted_.find(one.orders.chain.pin());
-    if (accepted != accepted_.end()) input.authorities.back().accepted = accepted->second;
+    if (accepted != accepted_.end()) orders.accepted = accepted->second;
+    const auto kept = kept_.find(one.orders.chain.pin());
+    if (kept != kept_.end()) {
+      orders.found.insert(orders.found.end(), kept->second.begin(), kept->second.end());
+    }
     const auto receipts = order::traces_of(one.receipts);
     input.traces.insert(input.traces.end(), receipts.begin(), receipts.end());
   }
@@ -94,30 +106,34 @@ void Stop::judge_start() {
   const order::Standing standing = order::judge_standing(input());
   note_refused(standing.refused);
   note_refused(authorities_.refused());
-  for (const order::Verified& lift : standing.newly_accepted) {
-    // The chain that verified it is the one whose name it carries.
-    for (const Authorities::One& one : authorities_.all()) {
-      if (one.orders.chain.authority() != lift.order.authority) continue;
-      lines_.push_back({"lift", Json::object({{"lift", lift.order.hash_hex()},
-                                              {"pin", one.orders.chain.pin()},
-                                              {"envelope", to_base64(lift.envelope)}})});
-      accepted_[one.orders.chain.pin()].push_back({"ledger", lift.envelope});
-    }
-  }
+  for (const order::Verified& lift : standing.newly_accepted) accept(lift);
   Json settled = Json::array();
   for (const order::Lifted& lifted : standing.lifted) {
     settled_.push_back(lifted.order);
     settled.push(sign::to_hex(lifted.order));
+    if (lifted.action == Action::pause) ended_.insert(lifted.order);
   }
-  permission_ = standing.permission();
-  if (permission_.ok()) {
+  const StandingStop* holding = standing.holding();
+  if (holding == nullptr) {
     lines_.push_back({"start", Json::object({{"settled", settled}})});
   } else {
-    lines_.push_back(
-        {"start_refused", Json::object({{"order", sign::to_hex(standing.holding()->order)},
-                                        {"because", standing.holding()->because}})});
+    (holding->action() == Action::pause ? pause_ : permission_) = order::refusal_of(*holding);
+    lines_.push_back({"start_refused", Json::object({{"order", sign::to_hex(holding->order)},
+                                                     {"because", holding->because}})});
   }
   wants_seal_ = true;
+}
+
+// A lift is in the ledger before anything builds on it.
+void Stop::accept(const order::Verified& lift) {
+  // The chain that verified it is the one whose name it carries.
+  for (const Authorities::One& one : authorities_.all()) {
+    if (one.orders.chain.authority() != lift.order.authority) continue;
+    lines_.push_back({"lift", Json::object({{"lift", lift.order.hash_hex()},
+                                            {"pin", one.orders.chain.pin()},
+                                            {"envelope", to_base64(lift.envelope)}})});
+    accepted_[one.orders.chain.pin()].push_back({"ledger", lift.envelope});
+  }
 }
 
 void Stop::note_refused(const std::vector<order::Refused>& refused) {
@@ -131,12 +147,20 @@ void Stop::note_refused(const std::vector<order::Refused>& refused) {
   }
 }
 
-void Stop::turn(const JobTotals::View& view) {
-  if (authorities_.due(clock_.monotonic_ns())) {
+void Stop::learn(const std::vector<std::string>& origins, const std::vector<std::string>& lineage) {
+  order::Traits& job = options_.job;
+  job.origins.insert(job.origins.end(), origins.begin(), origins.end());
+  job.lineage.insert(job.lineage.end(), lineage.begin(), lineage.end());
+  learned_ = true;
+}
+
+void Stop::turn(const JobTotals::View& view, const Brake& brake) {
+  if (authorities_.due(clock_.monotonic_ns()) || learned_) {
     authorities_.read();
     look_for_orders();
   }
   hear_peers(view);
+  watch_rehearsal(brake);
 }
 
 void Stop::look_for_orders() {
@@ -148,17 +172,15 @@ void Stop::look_for_orders() {
   }
   note_refused(authorities_.refused());
   order::StandingInput now = input();
-  // Traces were judged when this start was permitted; a running job is stopped by orders.
-  now.traces.clear();
-  const order::Standing standing = order::judge_running(now, settled_);
-  note_refused(standing.refused);
-  for (const StandingStop& stop : standing.stops) {
-    if (stop.in_scope) obey(stop);
-  }
+  // Traces were judged when this start was permitted; a running job is stopped by orders. But those
+  // of other jobs may turn out to be about the weights that this one has just begun from.
+  if (!std::exchange(learned_, false)) now.traces.clear();
+  std::erase_if(now.traces, [](const order::Trace& trace) { return !trace.frozen; });
+  take(order::judge_running(now, settled_));
 }
 
 // A stop that another keeper obeys is joined, even if it was settled here: who stops first takes
-// the others along. Its bytes are verified here like any other.
+// the others along. Its bytes are verified here like any other. So is what ended a pause there.
 void Stop::hear_peers(const JobTotals::View& view) {
   order::StandingInput heard = input();
   heard.traces.clear();
@@ -166,28 +188,67 @@ void Stop::hear_peers(const JobTotals::View& view) {
   for (order::AuthorityOrders& authority : heard.authorities) {
     authority.found.clear();
     for (const NodeTotal& other : view.others) {
-      if (!other.stop) continue;
-      for (const std::string& envelope : other.stop->envelopes) {
-        authority.found.push_back({"node " + other.node, envelope});
-        any = true;
-      }
+      const auto take_all = [&](const std::vector<std::string>& envelopes) {
+        for (const std::string& envelope : envelopes) {
+          authority.found.push_back({"node " + other.node, envelope});
+          any = true;
+        }
+      };
+      if (other.stop) take_all(other.stop->envelopes);
+      take_all(other.lifts);
+    }
+    // What a lift that is heard of may end.
+    for (const auto& [hash, obeyed] : obeyed_) {
+      if (!any || !obeyed.stop.known || obeyed.action() == Action::rehearse) continue;
+      if (obeyed.stop.authority != authority.chain.pin()) continue;
+      authority.found.push_back({"obeyed", obeyed.stop.known->envelope});
     }
   }
-  if (!any) return;
-  for (const StandingStop& stop : order::judge_running(heard, {}).stops) {
+  if (any) take(order::judge_running(heard, {}));
+}
+
+void Stop::take(const order::Standing& standing) {
+  note_refused(standing.refused);
+  for (const order::Verified& lift : standing.newly_accepted) {
+    accept(lift);
+    lifts_.push_back(lift.envelope);
+  }
+  for (const order::Lifted& lifted : standing.lifted) {
+    ended_.insert(lifted.order);
+    end(lifted.order, "resumed");
+  }
+  for (const StandingStop& stop : standing.stops) {
     if (stop.in_scope) obey(stop);
   }
+  // One at a time, and none while anything else holds the job.
+  for (const StandingStop& rehearsal : standing.rehearsals) {
+    if (obeyed_.empty() && !ended_.contains(rehearsal.order)) obey(rehearsal);
+  }
+  const Obeyed* first = leading();
+  pause_ = first != nullptr && first->action() == Action::pause ? order::refusal_of(first->stop)
+                                                                : Status();
 }
 
 void Stop::obey(const StandingStop& stop) {
-  if (!obeyed_.emplace(stop.order, stop).second) return;
-  if (verified_unix_ns_ == 0) {
-    first_ = stop.order;
-    verified_unix_ns_ = clock_.unix_ns();
+  if (obeyed_.contains(stop.order)) return;
+  Obeyed obeyed;
+  obeyed.stop = stop;
+  obeyed.verified_unix_ns = clock_.unix_ns();
+  obeyed.began_ns = clock_.monotonic_ns();
+  const bool first_stop = stop.action() == Action::stop && !stopping();
+  obeyed_.emplace(stop.order, obeyed);
+  wants_seal_ = true;
+  if (stop.action() == Action::rehearse) {
+    remarks_.push_back(reason_of(stop) + " (" + stop.because +
+                       "): all ranks come to one step, and go on");
+    return;  // its line is written when it is over: a keeper that comes in between begins again
+  }
+  if (first_stop) {
     permission_ = {Code::shutdown_ordered, reason_of(stop) + " (" + stop.because + ")",
                    "it ends with a lift that names it: account lift"};
   }
   Json body = Json::object({{"order", sign::to_hex(stop.order)},
+                            {"action", order::name(stop.action())},
                             {"pin", stop.authority},
                             {"because", stop.because},
                             {"job", order::to_json(options_.job)}});
@@ -197,59 +258,151 @@ void Stop::obey(const StandingStop& stop) {
     body.set("envelope", to_base64(stop.known->envelope));
   }
   lines_.push_back({"order", std::move(body)});
-  remarks_.push_back(reason_of(stop) + " (" + stop.because + "): all ranks stop");
+  remarks_.push_back(reason_of(stop) + " (" + stop.because + "): all ranks " +
+                     (stop.action() == Action::pause ? "wait" : "stop"));
+}
+
+void Stop::end(const sign::Digest& order, std::string_view ending) {
+  const auto found = obeyed_.find(order);
+  if (found == obeyed_.end()) return;
+  Obeyed& obeyed = over_.emplace_back(std::move(found->second));
+  obeyed_.erase(found);
+  obeyed.ending = ending;
+  remarks_.push_back(reason_of(obeyed.stop) + ": " + obeyed.ending);
   wants_seal_ = true;
 }
 
+// Over when all have come, or will not; a stop or a pause takes its place at once.
+void Stop::watch_rehearsal(const Brake& brake) {
+  for (auto& [hash, rehearsal] : obeyed_) {
+    if (rehearsal.action() != Action::rehearse) continue;
+    const int64_t now = clock_.monotonic_ns();
+    std::string ending;
+    if (leading() != &rehearsal) {
+      ending = "interrupted";
+    } else if (rehearsal.quiet_ns != 0 && now - rehearsal.quiet_ns >= kRehearsalHoldNs) {
+      ending = brake.decision().how == "agreed" ? "rehearsed" : "not agreed";
+    } else if (rehearsal.quiet_ns == 0 && now - rehearsal.began_ns >= brake.quiet_ns()) {
+      ending = "not quiet in time";
+    } else {
+      return;
+    }
+    rehearsal.decision = brake.decision();
+    rehearsal.last_steps = brake.last_steps();
+    Json body = brake.ledger_body();
+    body.set("order", sign::to_hex(rehearsal.stop.order));
+    body.set("pin", rehearsal.stop.authority);
+    body.set("ending", ending);
+    body.set("quiet_after_ns",
+             OpCount(rehearsal.quiet_ns == 0
+                         ? 0
+                         : static_cast<uint64_t>(rehearsal.quiet_ns - rehearsal.began_ns)));
+    lines_.push_back({"rehearsal", std::move(body)});
+    const sign::Digest order = rehearsal.stop.order;
+    ended_.insert(order);
+    return end(order, ending);
+  }
+}
+
+// A stop goes before a pause, a pause before a rehearsal. Of pauses and rehearsals the one with the
+// lowest hash, so that all nodes come to wait for the same.
+const Stop::Obeyed* Stop::leading() const {
+  const Obeyed* first = nullptr;
+  for (const auto& [hash, obeyed] : obeyed_) {
+    if (first == nullptr || obeyed.action() < first->action()) first = &obeyed;
+    const bool both_stop = first->action() == Action::stop && obeyed.action() == Action::stop;
+    if (both_stop && obeyed.verified_unix_ns < first->verified_unix_ns) first = &obeyed;
+  }
+  return first;
+}
+
+bool Stop::stopping() const {
+  const Obeyed* first = leading();
+  return first != nullptr && first->action() == Action::stop;
+}
+
 std::optional<Braking> Stop::wanted() const {
-  if (obeyed_.empty()) return std::nullopt;
+  const Obeyed* first = leading();
+  if (first == nullptr) return std::nullopt;
   Braking braking;
-  braking.order = first_;
-  braking.reason = reason_of(obeyed_.at(first_));
-  braking.shuts_gate = braking.ends = true;
-  for (const auto& [hash, stop] : obeyed_) {
-    if (stop.quiet_seconds <= 0) continue;
+  braking.reason = reason_of(first->stop);
+  braking.rehearses = first->action() == Action::rehearse;
+  braking.waits = first->action() != Action::stop;
+  if (braking.waits) braking.about = braking.reason.substr(0, braking.reason.find(':'));
+  if (braking.rehearses) return braking;  // by no order that a rank would have to obey
+  braking.order = first->stop.order;
+  braking.shuts_gate = true;
+  if (braking.waits) return braking;
+  braking.ends = true;
+  for (const auto& [hash, obeyed] : obeyed_) {
+    const int64_t asked = obeyed.stop.quiet_seconds;
+    if (obeyed.action() != Action::stop || asked <= 0) continue;
     const int64_t least = braking.quiet_seconds;
-    braking.quiet_seconds = least == 0 ? stop.quiet_seconds : std::min(least, stop.quiet_seconds);
+    braking.quiet_seconds = least == 0 ? asked : std::min(least, asked);
   }
   return braking;
 }
 
 void Stop::note_quiet(const Brake& brake) {
-  quiet_unix_ns_ = clock_.unix_ns();
+  const Obeyed* first = leading();
+  if (first == nullptr) return;
+  const Action action = first->action();
   Json orders = Json::array();
-  for (const auto& [hash, stop] : obeyed_) orders.push(sign::to_hex(hash));
+  for (auto& [hash, obeyed] : obeyed_) {
+    if (obeyed.action() != action) continue;
+    obeyed.quiet_unix_ns = clock_.unix_ns();
+    obeyed.quiet_ns = clock_.monotonic_ns();
+    obeyed.decision = brake.decision();
+    obeyed.last_steps = brake.last_steps();
+    orders.push(sign::to_hex(hash));
+  }
+  remarks_.push_back((action == Action::stop ? "quiet (" : "waiting (") +
+                     std::string(brake.decision().how) + "): " + brake.spoken());
+  if (action == Action::rehearse) return;
   Json body = brake.ledger_body();
   body.set("orders", orders);
   lines_.push_back({"quiet", body});
-  remarks_.push_back("quiet (" + std::string(brake.decision().how) + "): " + brake.spoken());
   wants_seal_ = true;
 }
 
 std::vector<EventLine> Stop::take_lines() { return std::exchange(lines_, {}); }
 std::vector<std::string> Stop::take_remarks() { return std::exchange(remarks_, {}); }
 
+order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const {
+  order::Receipt receipt;
+  receipt.order = obeyed.stop.order;
+  receipt.authority = obeyed.stop.authority;
+  receipt.run = options_.job.run;
+  receipt.node = options_.node;
+  receipt.state = !obeyed.ending.empty()            ? obeyed.ending
+                  : obeyed.quiet_unix_ns == 0       ? "stopping"
+                  : obeyed.action() == Action::stop ? "quiet"
+                                                    : "waiting";
+  const bool known = obeyed.quiet_unix_ns != 0 || !obeyed.ending.empty();
+  const Decision& decision = known ? obeyed.decision : brake.decision();
+  receipt.how = decision.how;
+  receipt.stop_edge = decision.stop_edge;
+  receipt.verified_unix_ns = obeyed.verified_unix_ns;
+  receipt.latched_unix_ns = obeyed.latched_unix_ns;
+  receipt.quiet_unix_ns = obeyed.quiet_unix_ns;
+  receipt.job = options_.job;
+  for (const auto& [rank, last] : known ? obeyed.last_steps : brake.last_steps()) {
+    receipt.ranks.push_back({rank, last.state, last.step});
+  }
+  return receipt;
+}
+
 // The seal that holds the order is on disk: only now may the order be acknowledged.
 void Stop::latched(const Brake& brake) {
   wants_seal_ = false;
-  if (obeyed_.empty()) return;
-  if (latched_unix_ns_ == 0) latched_unix_ns_ = clock_.unix_ns();
-  for (const auto& [hash, stop] : obeyed_) {
-    order::Receipt receipt;
-    receipt.order = hash;
-    receipt.authority = stop.authority;
-    receipt.run = options_.job.run;
-    receipt.node = options_.node;
-    receipt.state = quiet_unix_ns_ != 0 ? "quiet" : "stopping";
-    receipt.how = brake.decision().how;
-    receipt.stop_edge = brake.decision().stop_edge;
-    receipt.verified_unix_ns = verified_unix_ns_;
-    receipt.latched_unix_ns = latched_unix_ns_;
-    receipt.quiet_unix_ns = quiet_unix_ns_;
-    receipt.job = options_.job;
-    for (const auto& [rank, last] : brake.last_steps()) {
-      receipt.ranks.push_back({rank, last.state, last.step});
-    }
+  std::vector<order::Receipt> receipts;
+  for (auto& [hash, obeyed] : obeyed_) {
+    if (obeyed.latched_unix_ns == 0) obeyed.latched_unix_ns = clock_.unix_ns();
+    receipts.push_back(receipt_of(obeyed, brake));
+  }
+  for (const Obeyed& obeyed : over_) receipts.push_back(receipt_of(obeyed, brake));
+  over_.clear();
+  for (const order::Receipt& receipt : receipts) {
     // Never a condition of the latch: an authority that cannot be written to has its receipts in
     // the ledger.
     if (Status put = authorities_.put_receipt(receipt);
@@ -270,12 +423,23 @@ std::vector<std::string> Stop::authorities() const {
 std::vector<std::string> Stop::envelopes() const {
   std::vector<std::string> envelopes;
   size_t bytes = 0;
-  for (const auto& [hash, stop] : obeyed_) {
-    if (!stop.known) continue;
-    bytes += stop.known->envelope.size();
+  for (const auto& [hash, obeyed] : obeyed_) {
+    if (!obeyed.stop.known) continue;
+    bytes += obeyed.stop.known->envelope.size();
     // The vote must fit into one blob; a peer that is not told finds the order in its authority.
     if (bytes > Exchange::kMaxBlobBytes / 2) break;
-    envelopes.push_back(stop.known->envelope);
+    envelopes.push_back(obeyed.stop.known->envelope);
+  }
+  return envelopes;
+}
+
+std::vector<std::string> Stop::lifts() const {
+  std::vector<std::string> envelopes;
+  size_t bytes = 0;
+  for (auto lift = lifts_.rbegin(); lift != lifts_.rend(); ++lift) {
+    bytes += lift->size();
+    if (bytes > Exchange::kMaxBlobBytes / 4) break;
+    envelopes.push_back(*lift);
   }
   return envelopes;
 }

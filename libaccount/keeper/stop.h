@@ -34,25 +34,32 @@ struct StopOptions {
 class Stop {
  public:
   // Reads the authorities and what earlier sessions wrote (`events`: the ledger's lines), and
-  // judges whether this job may start: permission(). Fails where that cannot be judged; nothing may
-  // start then either.
+  // judges whether this job may start: permission(), pause(). Fails where that cannot be judged;
+  // nothing may start then either.
   static Result<std::unique_ptr<Stop>> open(FileSystem& files, const Clock& clock,
                                             const StopOptions& options,
                                             const std::vector<Json>& events);
 
-  // ok, or the stop that forbids this start; once an order is obeyed, that order.
+  // ok, or the stop that forbids this start; once a stop is obeyed, that one.
   const Status& permission() const { return permission_; }
+  // ok, or the pause under which nobody may start; those that train wait.
+  const Status& pause() const { return pause_; }
 
   // "PATH#pin" of those it obeys.
   std::vector<std::string> authorities() const;
 
+  // Weights that the job says it began from: another name of the job.
+  void learn(const std::vector<std::string>& origins, const std::vector<std::string>& lineage);
+
   // Looks for orders, and for those that the other nodes obey.
-  void turn(const JobTotals::View& view);
+  void turn(const JobTotals::View& view, const Brake& brake);
 
   // What the ranks have to do; nothing while no order is obeyed.
   std::optional<Braking> wanted() const;
-  bool stopping() const { return !obeyed_.empty(); }
+  bool stopping() const;
   void note_quiet(const Brake& brake);
+  // Whether ranks that this order made wait may go on: it was a pause, and is lifted.
+  bool has_ended(const sign::Digest& order) const { return ended_.contains(order); }
 
   // What is to be written, and whether it has to be sealed at once; latched() once it was.
   std::vector<EventLine> take_lines();
@@ -61,33 +68,55 @@ class Stop {
 
   // What people should read, once each.
   std::vector<std::string> take_remarks();
-  // Of the orders that are obeyed, for the other nodes.
+  // For the other nodes: the orders that are obeyed, and what ended those that were.
   std::vector<std::string> envelopes() const;
+  std::vector<std::string> lifts() const;
 
  private:
+  // An order that is obeyed, and since when.
+  struct Obeyed {
+    order::StandingStop stop;
+    int64_t verified_unix_ns = 0, latched_unix_ns = 0, quiet_unix_ns = 0;
+    int64_t began_ns = 0, quiet_ns = 0;  // on the monotonic clock
+    // What came of it, as of note_quiet() and of a rehearsal's end: the ranks go on after that.
+    Decision decision;
+    std::map<int, Brake::LastStep> last_steps;
+    std::string ending;  // of one that is over: "resumed", "rehearsed", ...
+    order::Action action() const { return stop.action(); }
+  };
+
   Stop(const Clock& clock, StopOptions options, Authorities authorities);
   void remember(const std::vector<Json>& events);
   void judge_start();
   order::StandingInput input() const;
+  void take(const order::Standing& standing);
   void note_refused(const std::vector<order::Refused>& refused);
+  void accept(const order::Verified& lift);
   void look_for_orders();
   void hear_peers(const JobTotals::View& view);
   void obey(const order::StandingStop& stop);
+  void end(const sign::Digest& order, std::string_view ending);
+  void watch_rehearsal(const Brake& brake);
+  const Obeyed* leading() const;
+  order::Receipt receipt_of(const Obeyed& obeyed, const Brake& brake) const;
 
   const Clock& clock_;
-  const StopOptions options_;
+  StopOptions options_;
   Authorities authorities_;
-  Status permission_;
+  Status permission_, pause_;
 
   // Of earlier sessions.
   std::vector<order::Trace> traces_;
   std::map<std::string, std::vector<order::Found>> accepted_;  // lifts, by pin
+  std::map<std::string, std::vector<order::Found>> kept_;      // pauses, by pin
   int64_t latest_seen_unix_ = 0;
+  bool learned_ = false;
 
-  std::vector<sign::Digest> settled_;  // stops that were lifted when this start was permitted
-  std::map<sign::Digest, order::StandingStop> obeyed_;
-  sign::Digest first_{};  // of the obeyed
-  int64_t verified_unix_ns_ = 0, latched_unix_ns_ = 0, quiet_unix_ns_ = 0;
+  std::vector<sign::Digest> settled_;  // lifted when this start was permitted
+  std::map<sign::Digest, Obeyed> obeyed_;
+  std::vector<Obeyed> over_;        // whose last receipt is not written yet
+  std::set<sign::Digest> ended_;    // pauses that were lifted, rehearsals that were held
+  std::vector<std::string> lifts_;  // envelopes of what ended pauses of this session
 
   std::vector<EventLine> lines_;
   std::vector<std::string> remarks_;

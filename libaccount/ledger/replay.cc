@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kEventTypes[] = {"note",  "authority",     "authority_unreadable",
                                             "start", "start_refused", "lift",
                                             "order", "order_refused", "quiet",
-                                            "limit", "acknowledged"};
+                                            "limit", "acknowledged",  "rehearsal"};
 
 Status wrong(std::string fault) { return Status(Code::corrupt, std::move(fault)); }
 Status tree_differs(std::string fault) { return Status(Code::unverified, std::move(fault)); }

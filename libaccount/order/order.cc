@@ -17,7 +17,8 @@ constexpr size_t kNonceDigits = 32;
 
 Status fault(std::string what) { return {Code::corrupt, std::move(what)}; }
 
-std::string_view action_name(Action action) { return action == Action::stop ? "stop" : "lift"; }
+constexpr Action kActions[] = {Action::stop, Action::pause, Action::rehearse, Action::lift,
+                               Action::resume};
 
 int64_t integer_or_zero(const Json& document, std::string_view name) {
   const Json* member = document.find(name);
@@ -25,7 +26,7 @@ int64_t integer_or_zero(const Json& document, std::string_view name) {
   return fits ? member->as_integer() : 0;
 }
 
-// Nothing in here may refuse a stop but what it cannot be obeyed without.
+// Nothing in here may refuse a stop or a pause but what it cannot be obeyed without.
 Status parse_stop(const Json& document, Order& order) {
   const Json* scope = document.find("scope");
   if (scope == nullptr) return fault("member 'scope' is missing");
@@ -41,30 +42,56 @@ Status parse_stop(const Json& document, Order& order) {
   return {};
 }
 
-Status parse_lift(const Json& document, Order& order) {
-  ACCOUNT_RETURN_IF_ERROR(
-      document.only_members({"format", "action", "authority", "root_version", "number", "issued",
-                             "accept_until", "nonce", "lifts", "reason", "ordered_by"}));
+Status check_members(const Json& document, Action action) {
+  if (action == Action::lift) {
+    return document.only_members({"format", "action", "authority", "root_version", "number",
+                                  "issued", "nonce", "reason", "ordered_by", "accept_until",
+                                  "lifts"});
+  }
+  if (action == Action::resume) {
+    return document.only_members({"format", "action", "authority", "root_version", "number",
+                                  "issued", "nonce", "reason", "ordered_by", "lifts"});
+  }
+  return document.only_members({"format", "action", "authority", "root_version", "number", "issued",
+                                "nonce", "reason", "ordered_by", "accept_until", "scope"});
+}
+
+Status check_nonce(std::string_view nonce) {
+  const auto hex_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (nonce.size() == kNonceDigits && std::all_of(nonce.begin(), nonce.end(), hex_digit)) return {};
+  return fault("a nonce is 32 lower-case hex digits");
+}
+
+// A lift, resume or rehearsal: to the letter.
+Status parse_exactly(const Json& document, Order& order) {
+  ACCOUNT_RETURN_IF_ERROR(check_members(document, order.action));
   ACCOUNT_ASSIGN_OR_RETURN(order.root_version, document.get_integer("root_version"));
   ACCOUNT_ASSIGN_OR_RETURN(order.number, document.get_integer("number"));
+  if (order.root_version < 1 || order.number < 1) {
+    return fault(fmt::format("the numbers of a {} begin with 1", name(order.action)));
+  }
   ACCOUNT_ASSIGN_OR_RETURN(order.issued_unix, get_time(document, "issued"));
-  ACCOUNT_ASSIGN_OR_RETURN(order.accept_until_unix, get_time(document, "accept_until"));
   ACCOUNT_ASSIGN_OR_RETURN(order.nonce, document.get_string("nonce"));
-  ACCOUNT_ASSIGN_OR_RETURN(order.lifts, get_digests(document, "lifts", kMaxLifted));
-  for (const char* name : {"reason", "ordered_by"}) {
-    if (document.find(name) != nullptr) {
-      ACCOUNT_RETURN_IF_ERROR(document.get_string(name).status());
-    }
+  ACCOUNT_RETURN_IF_ERROR(check_nonce(order.nonce));
+  for (const char* text : {"reason", "ordered_by"}) {
+    if (document.find(text) == nullptr) continue;
+    ACCOUNT_RETURN_IF_ERROR(document.get_string(text).status());
   }
   order.reason = string_or_empty(document, "reason");
   order.ordered_by = string_or_empty(document, "ordered_by");
-  if (order.root_version < 1 || order.number < 1) return fault("a lift's numbers begin with 1");
-  if (order.accept_until_unix <= order.issued_unix) return fault("a lift's window has no length");
-  const auto hex_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (order.nonce.size() != kNonceDigits ||
-      !std::all_of(order.nonce.begin(), order.nonce.end(), hex_digit)) {
-    return fault("a nonce is 32 lower-case hex digits");
+  if (order.action != Action::resume) {
+    ACCOUNT_ASSIGN_OR_RETURN(order.accept_until_unix, get_time(document, "accept_until"));
+    if (order.accept_until_unix <= order.issued_unix) {
+      return fault(fmt::format("the window of a {} has no length", name(order.action)));
+    }
   }
+  if (ends_others(order.action)) {
+    ACCOUNT_ASSIGN_OR_RETURN(order.lifts, get_digests(document, "lifts", kMaxLifted));
+    return {};
+  }
+  const Json* scope = document.find("scope");
+  if (scope == nullptr) return fault("member 'scope' is missing");
+  ACCOUNT_ASSIGN_OR_RETURN(order.scope, scope_from_json(*scope));
   return {};
 }
 
@@ -100,18 +127,34 @@ Result<std::vector<sign::PublicKey>> lift_signers(const Order& order,
 
 }  // namespace
 
+std::string_view name(Action action) {
+  switch (action) {
+    case Action::stop:
+      return "stop";
+    case Action::pause:
+      return "pause";
+    case Action::rehearse:
+      return "rehearse";
+    case Action::lift:
+      return "lift";
+    case Action::resume:
+      break;
+  }
+  return "resume";
+}
+
 Result<std::string> write_order(const Order& order) {
   Json document = Json::object({{"format", kFormat},
-                                {"action", action_name(order.action)},
+                                {"action", name(order.action)},
                                 {"authority", order.authority},
                                 {"root_version", order.root_version},
                                 {"number", order.number},
                                 {"issued", time_text(order.issued_unix)}});
-  if (order.action == Action::lift) {
+  if (order.action == Action::lift || order.action == Action::rehearse) {
     document.set("accept_until", time_text(order.accept_until_unix));
   }
   document.set("nonce", order.nonce);
-  if (order.action == Action::stop) {
+  if (!ends_others(order.action)) {
     document.set("scope", to_json(order.scope));
     if (order.quiet_seconds > 0) document.set("quiet_seconds", order.quiet_seconds);
   } else {
@@ -140,16 +183,16 @@ Result<Order> parse_order(std::string_view payload) {
   Order order;
   ACCOUNT_ASSIGN_OR_RETURN(order.authority, document.get_string("authority"));
   ACCOUNT_RETURN_IF_ERROR(check_name(order.authority, "an authority"));
-  if (action == "stop") {
-    order.action = Action::stop;
-    ACCOUNT_RETURN_IF_ERROR(parse_stop(document, order));
-  } else if (action == "lift") {
-    order.action = Action::lift;
-    ACCOUNT_RETURN_IF_ERROR(parse_lift(document, order));
-  } else {
+  const auto known = std::find_if(std::begin(kActions), std::end(kActions),
+                                  [&](Action one) { return name(one) == action; });
+  if (known == std::end(kActions)) {
     return fault(
-        fmt::format("an order to '{}'; this version knows stop and lift", action.substr(0, 40)));
+        fmt::format("an order to '{}'; this version knows stop, pause, rehearse, lift and resume",
+                    action.substr(0, 40)));
   }
+  order.action = *known;
+  const bool in_doubt = order.action == Action::stop || order.action == Action::pause;
+  ACCOUNT_RETURN_IF_ERROR(in_doubt ? parse_stop(document, order) : parse_exactly(document, order));
   order.hash = sign::sha256(payload);
   return order;
 }
@@ -171,7 +214,10 @@ Result<Verified> verify_order(std::string_view bytes, const RootChain& chain) {
   if (verified.order.action == Action::lift) {
     ACCOUNT_ASSIGN_OR_RETURN(verified.signers, lift_signers(verified.order, envelope, chain));
   } else {
-    if (!stop_signers.ok()) return stop_signers.status().with_context("a stop needs a stop key");
+    if (!stop_signers.ok()) {
+      return stop_signers.status().with_context(
+          fmt::format("a {} needs a stop key", name(verified.order.action)));
+    }
     verified.signers = std::move(stop_signers).value();
   }
   verified.envelope = bytes;

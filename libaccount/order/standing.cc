@@ -1,6 +1,6 @@
-// Which stops stand. The order of the steps is the argument: first everything that verifies as a
-// stop, from any place; then traces without an order; only then lifts, each held against its
-// authority, root, window and number.
+// Which orders stand. The order of the steps is the argument: first everything that verifies as a
+// stop or a pause, from any place; then traces without an order; only then lifts, each held against
+// its authority, root, window and number.
 #include "order/standing.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ struct FoundLift {
 
 class Judge {
  public:
-  // Where `lifting` is false, lifts are held against the rules and lift nothing.
+  // Where `lifting` is false, lifts are held against the rules and lift pauses only.
   Judge(const StandingInput& input, bool lifting)
       : input_(input),
         now_unix_(std::max(input.now_unix, input.latest_seen_unix)),
@@ -35,11 +35,13 @@ class Judge {
     }
     for (const Trace& trace : input_.traces) add_trace(trace);
     for (auto& [hash, stop] : stops_) decide_scope(stop);
+    for (auto& [hash, stop] : rehearsals_) decide_scope(stop);
     for (size_t i = 0; i < input_.authorities.size(); ++i) {
       for (const Found& found : input_.authorities[i].accepted) take_accepted(i, found);
     }
     take_new();
     for (auto& [hash, stop] : stops_) result_.stops.push_back(std::move(stop));
+    for (auto& [hash, stop] : rehearsals_) result_.rehearsals.push_back(std::move(stop));
     return std::move(result_);
   }
 
@@ -54,17 +56,27 @@ class Judge {
   void sort_in(size_t authority, const Found& found) {
     Result<Verified> verified = verify_order(found.bytes, chain(authority));
     if (!verified.ok()) return refuse(found.place, verified.status());
-    if (verified->order.action == Action::lift) {
+    const Order& order = verified->order;
+    if (ends_others(order.action)) {
       lifts_.push_back({authority, found.place, std::move(verified).value()});
       return;
     }
-    StandingStop& stop = stops_[verified->order.hash];
+    const bool rehearses = order.action == Action::rehearse;
+    if (rehearses && !is_due(authority, order)) return;
+    StandingStop& stop = rehearses ? rehearsals_[order.hash] : stops_[order.hash];
     stop.order = verified->order.hash;
     stop.authority = chain(authority).pin();
     stop.quiet_seconds =
         std::min(verified->order.quiet_seconds, chain(authority).newest().max_quiet_seconds);
     stop.places.push_back(found.place);
     stop.known = std::move(verified).value();
+  }
+
+  // Nothing is lost with a rehearsal that comes too late: an old one, copied back, is passed over.
+  bool is_due(size_t authority, const Order& order) const {
+    return covers(order.scope, input_.job) && !chain(authority).newest().expired(now_unix_) &&
+           order.issued_unix <= now_unix_ + kClockSkewSeconds &&
+           order.accept_until_unix >= now_unix_;
   }
 
   // A receipt widens the scope of a stop to the other names of a job that the stop is about; it
@@ -103,24 +115,33 @@ class Judge {
     return stop.authority == chain(authority).pin();
   }
 
-  void lift(size_t authority, const Verified& verified) {
-    if (!lifting_) return;
+  // Whether it ended anything.
+  bool lift(size_t authority, const Verified& verified) {
+    bool ended = false;
     for (const sign::Digest& named : verified.order.lifts) {
       const auto stop = stops_.find(named);
       if (stop == stops_.end() || !may_lift(stop->second, authority)) continue;
-      result_.lifted.push_back({named, verified.order.hash});
+      const bool lifts_stops = lifting_ && verified.order.action == Action::lift;
+      const Action action = stop->second.action();
+      if (action != Action::pause && !lifts_stops) continue;
+      result_.lifted.push_back({named, verified.order.hash, action});
       stops_.erase(stop);
+      ended = true;
     }
+    return ended;
   }
 
   void take_accepted(size_t authority, const Found& found) {
     const Result<Verified> verified = verify_order(found.bytes, chain(authority));
     if (!verified.ok()) return refuse(found.place, verified.status());
-    if (verified->order.action != Action::lift) {
+    const Order& order = verified->order;
+    if (!ends_others(order.action)) {
       return refuse(found.place, Status(Code::corrupt, "recorded as a lift, and is none"));
     }
-    accepted_.push_back(verified->order.hash);
-    highest_[authority] = std::max(highest_[authority], verified->order.number);
+    accepted_.push_back(order.hash);
+    if (order.action == Action::lift) {
+      highest_[authority] = std::max(highest_[authority], order.number);
+    }
     lift(authority, *verified);
   }
 
@@ -133,6 +154,8 @@ class Judge {
           fmt::format("the root expired at {}, and lifts nothing", time_text(root.expires_unix)),
           "the authority has to publish its next root"};
     }
+    // A resume names pauses by their hashes, which end once: copied back, it has nothing to end.
+    if (order.action == Action::resume) return {};
     if (order.root_version != root.version) {
       return {Code::replayed, fmt::format("a lift under root version {}; the root is at {}",
                                           order.root_version, root.version)};
@@ -167,16 +190,18 @@ class Judge {
         continue;
       }
       accepted_.push_back(hash);
-      highest_[found.authority] = found.verified.order.number;
-      lift(found.authority, found.verified);
-      if (lifting_) result_.newly_accepted.push_back(std::move(found.verified));
+      if (found.verified.order.action == Action::lift) {
+        highest_[found.authority] = found.verified.order.number;
+      }
+      const bool ended = lift(found.authority, found.verified);
+      if (lifting_ || ended) result_.newly_accepted.push_back(std::move(found.verified));
     }
   }
 
   const StandingInput& input_;
   const int64_t now_unix_;
   const bool lifting_;
-  std::map<sign::Digest, StandingStop> stops_;
+  std::map<sign::Digest, StandingStop> stops_, rehearsals_;
   std::vector<FoundLift> lifts_;
   std::vector<sign::Digest> accepted_;
   std::map<size_t, int64_t> highest_;  // number of the last accepted lift, by authority
@@ -186,25 +211,34 @@ class Judge {
 }  // namespace
 
 const StandingStop* Standing::holding() const {
-  const auto found = std::find_if(stops.begin(), stops.end(),
-                                  [](const StandingStop& stop) { return stop.in_scope; });
-  return found == stops.end() ? nullptr : &*found;
+  const StandingStop* pause = nullptr;
+  for (const StandingStop& stop : stops) {
+    if (!stop.in_scope) continue;
+    if (stop.action() == Action::stop) return &stop;
+    if (pause == nullptr) pause = &stop;
+  }
+  return pause;
+}
+
+Status refusal_of(const StandingStop& stop) {
+  const std::string hash = sign::to_hex(stop.order).substr(0, 16);
+  const std::string why =
+      stop.known
+          ? fmt::format(
+                "{}{}",
+                stop.known->order.ordered_by.empty() ? std::string()
+                                                     : "by " + stop.known->order.ordered_by + ": ",
+                stop.known->order.reason.empty() ? "no reason given" : stop.known->order.reason)
+          : "the order itself is gone, its trace is not";
+  return {Code::shutdown_ordered,
+          fmt::format("{} {} stands ({}; {})", name(stop.action()), hash, stop.because, why),
+          stop.action() == Action::pause ? "it ends with a resume that names it: account resume"
+                                         : "it ends with a lift that names it: account lift"};
 }
 
 Status Standing::permission() const {
   const StandingStop* stop = holding();
-  if (stop == nullptr) return {};
-  const std::string hash = sign::to_hex(stop->order).substr(0, 16);
-  const std::string why =
-      stop->known ? fmt::format("{}{}",
-                                stop->known->order.ordered_by.empty()
-                                    ? std::string()
-                                    : "by " + stop->known->order.ordered_by + ": ",
-                                stop->known->order.reason.empty() ? "no reason given"
-                                                                  : stop->known->order.reason)
-                  : "the order itself is gone, its trace is not";
-  return {Code::shutdown_ordered, fmt::format("stop {} stands ({}; {})", hash, stop->because, why),
-          "it ends with a lift that names it: account lift"};
+  return stop == nullptr ? Status() : refusal_of(*stop);
 }
 
 Standing judge_standing(const StandingInput& input) { return Judge(input, true).run(); }

@@ -1,8 +1,9 @@
-// Standing: which stops hold a job, from all that is known of them. docs/stop_protocol.md.
+// Standing: which stops and pauses hold a job, from all that is known of them.
+// docs/stop_protocol.md.
 //
-// Standing = stops seen in any trace, less those that a valid lift in hand names; a trace whose
-// order is missing stands. A pure function over plain data: no file, clock, process or thread, so
-// that it can be asked at a start, while a job runs, and by an auditor years later.
+// Standing = orders seen in any trace, less those that a valid lift in hand names; a trace whose
+// order is missing stands, as a stop. A pure function over plain data: no file, clock, process or
+// thread, so that it can be asked at a start, while a job runs, and by an auditor years later.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +54,12 @@ struct StandingInput {
   int64_t latest_seen_unix = 0;  // the latest time in the ledger: a clock set back lifts nothing
 };
 
+// A stop or a pause that stands, or a rehearsal that is due.
 struct StandingStop {
   sign::Digest order{};
   std::string authority;          // pin
   std::optional<Verified> known;  // nothing: only traces of it are left
+  Action action() const { return known ? known->order.action : Action::stop; }
   bool in_scope = false;
   std::string because;        // "all jobs", "shares model acme/chat-7b with the stopped job"
   int64_t quiet_seconds = 0;  // capped by the root; 0: the job's own rule
@@ -66,6 +69,7 @@ struct StandingStop {
 struct Lifted {
   sign::Digest order{};
   sign::Digest by{};  // the lift
+  Action action = Action::stop;
 };
 
 struct Refused {
@@ -74,23 +78,27 @@ struct Refused {
 };
 
 struct Standing {
-  std::vector<StandingStop> stops;       // that stand, in scope or not; by hash
-  std::vector<Lifted> lifted;            // stops that would stand, were it not for a lift
+  std::vector<StandingStop> stops;       // stops and pauses that stand, in scope or not; by hash
+  std::vector<StandingStop> rehearsals;  // due now and in scope, by hash
+  std::vector<Lifted> lifted;            // that would stand, were it not for a lift
   std::vector<Verified> newly_accepted;  // lifts to be recorded before anything builds on them
   std::vector<Refused> refused;
 
-  // The first one in scope, nullptr where the job may train.
+  // The first stop in scope, else the first pause in scope; nullptr where the job may train.
   const StandingStop* holding() const;
   // ok, or shutdown_ordered with order, reason and who ordered it.
   Status permission() const;
 };
+// shutdown_ordered, as a start is told that `stop` stands against.
+Status refusal_of(const StandingStop& stop);
 
 // At a start: may this job train?
 Standing judge_standing(const StandingInput& input);
 
-// While it trains: which stops must it obey? A lift only permits a restart, so lifts are judged
-// (and refused where they are bad) but lift nothing; `settled` are the stops that were lifted when
-// this start was permitted.
+// While it trains: which orders must it obey? A lift permits a restart after a stop, so lifts are
+// judged (and refused where they are bad) but lift no stop; a pause ends here and now, and the lift
+// that ended it is newly accepted. `settled` are the orders that were lifted when this start was
+// permitted.
 Standing judge_running(const StandingInput& input, const std::vector<sign::Digest>& settled);
 
 }  // namespace account::order

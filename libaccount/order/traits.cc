@@ -24,21 +24,62 @@ constexpr TextTrait kTextTraits[] = {
     {"command", "command", &Traits::command},
 };
 
-struct DigestTrait {
+// Not shared, only kept.
+constexpr TextTrait kPlaces[] = {
+    {"developer", "developer", &Traits::developer},
+    {"customer", "customer", &Traits::customer},
+    {"cluster", "cluster", &Traits::cluster},
+};
+
+struct ListTrait {
   const char* name;
   std::vector<std::string> Traits::* member;
 };
-constexpr DigestTrait kDigestTraits[] = {
-    {"weights", &Traits::weights},
-    {"parents", &Traits::parents},
+constexpr ListTrait kListTraits[] = {
+    {"origins", &Traits::origins},
+    {"lineage", &Traits::lineage},
 };
 
-const std::string* first_common(const std::vector<std::string>& a,
-                                const std::vector<std::string>& b) {
-  const auto found = std::find_if(a.begin(), a.end(), [&](const std::string& item) {
-    return !item.empty() && std::find(b.begin(), b.end(), item) != b.end();
-  });
-  return found == a.end() ? nullptr : &*found;
+struct ScopeName {
+  Scope::Kind kind;
+  const char* name;
+};
+constexpr ScopeName kScopes[] = {
+    {Scope::Kind::job, "job"},
+    {Scope::Kind::model, "model"},
+    {Scope::Kind::developer, "developer"},
+    {Scope::Kind::customer, "customer"},
+    {Scope::Kind::cluster, "cluster"},
+};
+constexpr const char* kKnownScopes = "job, model, developer, customer, cluster and all";
+
+const char* name_of(Scope::Kind kind) {
+  for (const ScopeName& scope : kScopes) {
+    if (scope.kind == kind) return scope.name;
+  }
+  return "all";
+}
+
+bool contains(const std::vector<std::string>& items, const std::string& item) {
+  return std::find(items.begin(), items.end(), item) != items.end();
+}
+
+Status take_text(const Json& json, const TextTrait& trait, Traits& traits) {
+  if (json.find(trait.name) == nullptr) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(traits.*trait.member, json.get_string(trait.name));
+  return {};
+}
+
+Status take_list(const Json& json, const ListTrait& trait, Traits& traits) {
+  if (json.find(trait.name) == nullptr) return {};
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* items, json.get_array(trait.name));
+  for (const Json& item : items->items()) {
+    if (item.kind() != Json::Kind::string) {
+      return {Code::corrupt, fmt::format("member '{}' holds no text", trait.name)};
+    }
+    (traits.*trait.member).push_back(item.as_string());
+  }
+  return {};
 }
 
 Result<std::string> get_value(const Json& json, std::string_view name) {
@@ -54,13 +95,15 @@ Result<std::string> get_value(const Json& json, std::string_view name) {
 
 Json to_json(const Traits& traits) {
   Json json = Json::object();
-  for (const TextTrait& trait : kTextTraits) {
+  const auto put = [&](const TextTrait& trait) {
     if (!(traits.*trait.member).empty()) json.set(trait.name, traits.*trait.member);
-  }
-  for (const DigestTrait& trait : kDigestTraits) {
-    Json digests = Json::array();
-    for (const std::string& digest : traits.*trait.member) digests.push(digest);
-    if (!digests.items().empty()) json.set(trait.name, std::move(digests));
+  };
+  for (const TextTrait& trait : kTextTraits) put(trait);
+  for (const TextTrait& trait : kPlaces) put(trait);
+  for (const ListTrait& trait : kListTraits) {
+    Json items = Json::array();
+    for (const std::string& item : traits.*trait.member) items.push(item);
+    if (!items.items().empty()) json.set(trait.name, std::move(items));
   }
   return json;
 }
@@ -71,18 +114,13 @@ Result<Traits> traits_from_json(const Json& json) {
   }
   Traits traits;
   for (const TextTrait& trait : kTextTraits) {
-    if (json.find(trait.name) == nullptr) continue;
-    ACCOUNT_ASSIGN_OR_RETURN(traits.*trait.member, json.get_string(trait.name));
+    ACCOUNT_RETURN_IF_ERROR(take_text(json, trait, traits));
   }
-  for (const DigestTrait& trait : kDigestTraits) {
-    if (json.find(trait.name) == nullptr) continue;
-    ACCOUNT_ASSIGN_OR_RETURN(const Json* digests, json.get_array(trait.name));
-    for (const Json& digest : digests->items()) {
-      if (digest.kind() != Json::Kind::string) {
-        return Status(Code::corrupt, fmt::format("member '{}' holds no digest", trait.name));
-      }
-      (traits.*trait.member).push_back(digest.as_string());
-    }
+  for (const TextTrait& trait : kPlaces) {
+    ACCOUNT_RETURN_IF_ERROR(take_text(json, trait, traits));
+  }
+  for (const ListTrait& trait : kListTraits) {
+    ACCOUNT_RETURN_IF_ERROR(take_list(json, trait, traits));
   }
   return traits;
 }
@@ -94,55 +132,39 @@ std::optional<std::string> shared_trait(const Traits& frozen, const Traits& job)
       return fmt::format("{} {}", trait.spoken, then);
     }
   }
-  // Weights of the stopped job may be another's parents, and the other way round.
-  for (const DigestTrait& then : kDigestTraits) {
-    for (const DigestTrait& now : kDigestTraits) {
-      const std::string* common = first_common(frozen.*then.member, job.*now.member);
-      if (common != nullptr) return fmt::format("weights {}", *common);
-    }
+  if (!frozen.run.empty() && contains(job.origins, frozen.run)) {
+    return fmt::format("the weights of run {}", frozen.run);
   }
   return std::nullopt;
 }
 
 Json to_json(const Scope& scope) {
-  switch (scope.kind) {
-    case Scope::Kind::job:
-      return Json::object({{"job", scope.value}});
-    case Scope::Kind::model:
-      return Json::object({{"model", scope.value}});
-    case Scope::Kind::all:
-      break;
-  }
-  return Json::object({{"all", true}});
+  if (scope.kind == Scope::Kind::all) return Json::object({{"all", true}});
+  return Json::object({{name_of(scope.kind), scope.value}});
 }
 
 Result<Scope> scope_from_json(const Json& json) {
   if (json.kind() != Json::Kind::object || json.members().size() != 1) {
-    return Status(Code::corrupt, "a scope is an object with one member: job, model or all");
+    return Status(Code::corrupt,
+                  fmt::format("a scope is an object with one member: {}", kKnownScopes));
   }
   const std::string& kind = json.members()[0].first;
-  if (kind == "job" || kind == "model") {
+  for (const ScopeName& known : kScopes) {
+    if (kind != known.name) continue;
     ACCOUNT_ASSIGN_OR_RETURN(std::string value, get_value(json, kind));
-    return Scope{kind == "job" ? Scope::Kind::job : Scope::Kind::model, std::move(value)};
+    return Scope{known.kind, std::move(value)};
   }
   if (kind == "all") {
     ACCOUNT_ASSIGN_OR_RETURN(const bool all, json.get_bool("all"));
     if (all) return Scope{};
   }
   return Status(Code::corrupt, fmt::format("a scope of unknown kind '{}'", kind.substr(0, 40)),
-                "this version knows job, model and all");
+                fmt::format("this version knows {}", kKnownScopes));
 }
 
 std::string to_string(const Scope& scope) {
-  switch (scope.kind) {
-    case Scope::Kind::job:
-      return "job " + scope.value;
-    case Scope::Kind::model:
-      return "model " + scope.value;
-    case Scope::Kind::all:
-      break;
-  }
-  return "all jobs";
+  if (scope.kind == Scope::Kind::all) return "all jobs";
+  return fmt::format("{} {}", name_of(scope.kind), scope.value);
 }
 
 bool covers(const Scope& scope, const Traits& job) {
@@ -150,7 +172,13 @@ bool covers(const Scope& scope, const Traits& job) {
     case Scope::Kind::job:
       return scope.value == job.run || scope.value == job.scheduler_id;
     case Scope::Kind::model:
-      return scope.value == job.model;
+      return scope.value == job.model || contains(job.lineage, scope.value);
+    case Scope::Kind::developer:
+      return scope.value == job.developer;
+    case Scope::Kind::customer:
+      return scope.value == job.customer;
+    case Scope::Kind::cluster:
+      return scope.value == job.cluster;
     case Scope::Kind::all:
       break;
   }

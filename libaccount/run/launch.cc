@@ -99,6 +99,11 @@ Status launch_keeper(const Settings& settings) {
                                     "--run", settings.place.run};
   if (!settings.node_name.empty()) words.insert(words.end(), {"--node", settings.node_name});
   if (!settings.model.empty()) words.insert(words.end(), {"--model", settings.model});
+  if (!settings.developer.empty()) words.insert(words.end(), {"--developer", settings.developer});
+  if (!settings.resume.empty()) words.insert(words.end(), {"--resume", settings.resume});
+  for (const std::string& parent : settings.parents) {
+    words.insert(words.end(), {"--parent", parent});
+  }
   for (const std::string& id : settings.policies) words.insert(words.end(), {"--policy", id});
   if (!settings.authority.empty()) {
     words.insert(words.end(), {"--authority", settings.authority});

@@ -123,6 +123,12 @@ Status Run::began_from(const std::string& resume, const std::vector<std::string>
   return Status();
 }
 
+void Run::loaded(const std::string& path) {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return;
+  const auto note = loaded_note(absolute_path(path));
+  if (note) (void)tally::post_event(tally::EventKind::note, note->dump());
+}
+
 Result<Run> Run::start(const RunOptions& options) {
   auto state = std::make_unique<State>();
   ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, process_environment()));

@@ -112,6 +112,13 @@ std::string first_of(const std::string& option, const std::optional<std::string>
   return option;
 }
 
+std::string first_set(const Environment& environment, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (auto text = environment(name)) return *text;
+  }
+  return "";
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -174,6 +181,11 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   }
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;
+  settings.developer = first_of(options.developer, environment("ACCOUNT_DEVELOPER"), false);
+  settings.customer = environment("ACCOUNT_CUSTOMER").value_or("");
+  settings.cluster = first_set(environment, {"ACCOUNT_CLUSTER", "SLURM_CLUSTER_NAME"});
+  settings.scheduler_id = first_set(environment, {"ACCOUNT_SCHEDULER_ID", "SLURM_JOB_ID"});
+  settings.scheduler_name = first_set(environment, {"ACCOUNT_SCHEDULER_NAME", "SLURM_JOB_NAME"});
   settings.policies = options.policies;
   if (settings.policies.empty()) {
     settings.policies = split_list(environment("ACCOUNT_POLICIES").value_or(""));

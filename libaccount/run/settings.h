@@ -25,6 +25,8 @@ struct Settings {
   keeper::Place place;
   std::string node_name;  // as given; empty: this machine
   std::string model, framework, authority;
+  std::string developer, customer, cluster;  // whose job it is, for orders
+  std::string scheduler_id, scheduler_name;  // as the scheduler calls it; empty: none does
   std::vector<std::string> policies;
   std::string resume;                // a checkpoint with a sidecar, or empty
   std::vector<std::string> parents;  // files of records, or weights that have one

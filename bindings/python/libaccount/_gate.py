@@ -1,4 +1,5 @@
 """The export gate in Python: while an order stands, this job's ways of writing weights are refused.
+And what loads weights tells the keeper where they come from, so that a stopped run's are known.
 
 Installed by start() where the run obeys an authority, and only then. Each way out that is known
 asks the core before it has opened or changed anything, so that a refused save leaves no file behind
@@ -9,6 +10,7 @@ Decides nothing: whether the gate is shut is the keeper's word in the rank's pag
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -43,6 +45,16 @@ def permit(way: str, target: object) -> None:
         raise ExportDenied(refusal)
 
 
+def tell_loaded(source: object) -> None:
+    """Names the run that these weights come from, where a sidecar or a record says so."""
+    from ._run import current
+
+    run = current()
+    if run is not None and isinstance(source, (str, bytes, os.PathLike)):
+        with contextlib.suppress(Exception):  # loading is not to fail for what nobody asked
+            run._inner.loaded(os.fsdecode(source))
+
+
 def _name_of(target: object) -> str:
     if isinstance(target, (str, bytes, os.PathLike)):
         return os.fsdecode(target)
@@ -58,6 +70,17 @@ def _asking(way: str, function: Callable[..., Any], position: int, name: str) ->
         return function(*args, **kwargs)
 
     return asks_first
+
+
+def _telling(function: Callable[..., Any], position: int, name: str) -> Any:
+    """`function`, which loads weights from its argument at `position`, or `name`."""
+
+    @functools.wraps(function)
+    def tells_first(*args: Any, **kwargs: Any) -> Any:
+        tell_loaded(args[position] if len(args) > position else kwargs.get(name))
+        return function(*args, **kwargs)
+
+    return tells_first
 
 
 # --- torch ----------------------------------------------------------------------------------------
@@ -93,12 +116,14 @@ def _gate_torch() -> None:
 
 
 def _writing_only(open_file_like: Callable[..., Any]) -> Any:
-    """The legacy format of torch.save opens its file so; torch.load does too, and is not asked."""
+    """The legacy format of torch.save opens its file so; torch.load opens every file so."""
 
     @functools.wraps(open_file_like)
     def asks_first(name_or_buffer: Any, mode: str) -> Any:
         if "r" not in mode:
             permit("torch.save", name_or_buffer)
+        else:
+            tell_loaded(name_or_buffer)
         return open_file_like(name_or_buffer, mode)
 
     return asks_first
@@ -124,6 +149,7 @@ def _gate_safetensors(rust: ModuleType) -> None:
         original = getattr(rust, name)
         way = f"safetensors.{name}"
         _replace_everywhere(original, _asking(way, original, target, "filename"))
+    _replace_everywhere(rust.safe_open, _telling(rust.safe_open, 0, "filename"))
 
 
 def _gate_distributed_checkpoint(saver: ModuleType) -> None:
@@ -133,9 +159,16 @@ def _gate_distributed_checkpoint(saver: ModuleType) -> None:
         _replace_everywhere(original, _asking(way, original, sys.maxsize, "checkpoint_id"))
 
 
+def _watch_distributed_loads(loader: ModuleType) -> None:
+    for name in ("load", "load_state_dict"):
+        original = getattr(loader, name)
+        _replace_everywhere(original, _telling(original, sys.maxsize, "checkpoint_id"))
+
+
 _LATER: dict[str, Callable[[ModuleType], None]] = {
     "safetensors._safetensors_rust": _gate_safetensors,
     "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
+    "torch.distributed.checkpoint.state_dict_loader": _watch_distributed_loads,
 }
 
 

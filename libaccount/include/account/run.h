@@ -38,6 +38,7 @@ struct RunOptions {
   std::string framework{};             // e.g. "torch 2.13.0", for the ledger
   std::string resume{};                // checkpoint of an earlier run that training goes on from
   std::vector<std::string> parents{};  // records of the models that training begins from
+  std::string developer{};             // whose model it is, for orders about a developer
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
@@ -74,6 +75,10 @@ class ACCOUNT_API Run {
   // What RunOptions::resume and ::parents say, for a run that had begun before they were known.
   // Fails, and changes nothing, where the sidecar or a record is missing or does not verify.
   Status began_from(const std::string& resume, const std::vector<std::string>& parents);
+
+  // Tells the keeper that weights were loaded, so that a stop of the run that made them is obeyed
+  // here too. What has neither sidecar nor record says nothing.
+  void loaded(const std::string& path);
 
   // To be called once a checkpoint (a file or a folder) is whole: seals what led to it, and waits
   // at most 2 s for its sidecar, `<path>.account.json`, by which a later run goes on from it. Not

@@ -199,6 +199,23 @@ TEST_F(LimitsFixture, AnotherKeeperHoldsTheSameRanksAgain) {
   turn_for(3 * kSecond);
 }
 
+TEST_F(LimitsFixture, RanksThatWaitGoOnWhereTheAnswerCameWhileNoKeeperLived) {
+  policies_ = {testing::write_policy(dir_, OpCount(1000)) + ":pause"};
+  ASSERT_THAT(open(false), IsOk());
+  TestRank rank(place_, rank_of(0, 1));
+  rank.count(1001);
+  rank.step();
+  turn_for(3 * kSecond);
+  ASSERT_EQ(command_of(rank), tally::Command::wait_at_edge);
+  keeper_.reset();  // dies
+  ASSERT_THAT(acknowledge({"own:pause"}), IsOk());
+  ASSERT_THAT(open(false), IsOk());
+  turn_for(3 * kSecond);
+  EXPECT_EQ(command_of(rank), tally::Command::none);
+  rank.finish();
+  turn_for(3 * kSecond);
+}
+
 JobTotals::View heard_from(const std::string& node, std::map<std::string, std::string> limits,
                            std::set<std::string> acknowledged) {
   JobTotals::View view;

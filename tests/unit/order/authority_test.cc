@@ -111,7 +111,7 @@ TEST_F(AuthorityTest, ReadsBackReceiptsByOrder) {
   receipt.run = "r7", receipt.node = "1f00ba5e", receipt.state = "quiet", receipt.how = "agreed";
   receipt.stop_edge = 12;
   receipt.latched_unix_ns = kNow * 1'000'000'000 + 1;
-  receipt.job.run = "r7", receipt.job.weights = {"w"};
+  receipt.job.run = "r7", receipt.job.origins = {"w"};
   receipt.ranks = {{0, "quiet", 12}, {1, "quiet", 12}};
   ASSERT_TRUE(directory().put_receipt(receipt).ok());
   Receipt another = receipt;
@@ -124,7 +124,7 @@ TEST_F(AuthorityTest, ReadsBackReceiptsByOrder) {
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(write_receipt((*read)[0]), write_receipt(receipt));
   const std::vector<Trace> traces = traces_of(*read);
-  EXPECT_EQ(traces[0].frozen->weights, std::vector<std::string>{"w"});
+  EXPECT_EQ(traces[0].frozen->origins, std::vector<std::string>{"w"});
   EXPECT_EQ(traces[0].kind, Trace::Kind::receipt);
 }
 

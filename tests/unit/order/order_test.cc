@@ -105,6 +105,40 @@ TEST(OrderTest, ObeysAStopWhateverElseItSays) {
   EXPECT_EQ(verdict(sign_payload(least, {&a.stop_a}), a.chain()), Code::ok);
 }
 
+TEST(OrderTest, HoldsResumesAndRehearsalsToTheLetterAndAsksForAStopKey) {
+  const Authority a;
+  const struct {
+    Order order;
+    std::vector<std::function<void(Json&)>> changes;
+  } cases[] = {
+      {make_resume({hash_of(make_pause())}),
+       {[](Json& j) { j.set("accept_until", "2199-01-01T00:00:00Z"); },
+        [](Json& j) { j.set("lifts", Json::array()); },
+        [](Json& j) { j.set("scope", Json::object({{"all", true}})); }}},
+      {make_rehearsal(),
+       {[](Json& j) { j.set("accept_until", "2026-01-15T08:00:00Z"); },
+        [](Json& j) { j.set("lifts", Json::array()); }, [](Json& j) { j.set("quiet_seconds", 3); },
+        [](Json& j) { j.set("scope", Json::object({{"moon", "x"}})); }}},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(verdict(sign_order(c.order, {&a.stop_b}), a.chain()), Code::ok);
+    for (const auto keys : {std::initializer_list<const sign::SecretKey*>{&a.lift_a, &a.lift_b},
+                            std::initializer_list<const sign::SecretKey*>{&a.foreign}}) {
+      EXPECT_EQ(verdict(sign_order(c.order, keys), a.chain()), Code::unverified);
+    }
+    auto changes = c.changes;
+    changes.push_back([](Json& j) { j.set("x", 1); });
+    changes.push_back([](Json& j) { j.set("nonce", "short"); });
+    changes.push_back([](Json& j) { j.set("number", 0); });
+    for (const auto& change : changes) {
+      Json document = Json::parse(write_order(c.order).value(), kMaxOrderBytes).value();
+      change(document);
+      EXPECT_EQ(verdict(sign_payload(document.dump(), {&a.stop_a}), a.chain()), Code::corrupt)
+          << document.dump();
+    }
+  }
+}
+
 TEST(OrderTest, HoldsALiftToTheLetter) {
   const Authority a;
   const Order lift = make_lift({hash_of(make_stop())});

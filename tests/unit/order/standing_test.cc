@@ -10,7 +10,11 @@ namespace {
 
 class StandingTest : public testing::Test {
  protected:
-  StandingTest() { job_.run = "r7", job_.model = "acme/chat-7b", job_.scheduler_id = "4711"; }
+  StandingTest() {
+    job_.run = "r7", job_.model = "acme/chat-7b", job_.scheduler_id = "4711";
+    job_.lineage = {"acme/base"}, job_.developer = "acme", job_.customer = "bank";
+    job_.cluster = "alps";
+  }
 
   std::string stop(const Order& order) const { return sign_order(order, {&a_.stop_a}); }
   std::string lift(const Order& order) const { return sign_order(order, {&a_.lift_a, &a_.lift_b}); }
@@ -48,6 +52,13 @@ TEST_F(StandingTest, HoldsWhomTheScopeCovers) {
       {{Scope::Kind::job, "acme/chat-7b"}, false},
       {{Scope::Kind::model, "acme/chat-7b"}, true},
       {{Scope::Kind::model, "acme/chat-70b"}, false},
+      {{Scope::Kind::model, "acme/base"}, true},  // what it was made from
+      {{Scope::Kind::developer, "acme"}, true},
+      {{Scope::Kind::developer, "r7"}, false},
+      {{Scope::Kind::customer, "bank"}, true},
+      {{Scope::Kind::customer, "acme"}, false},
+      {{Scope::Kind::cluster, "alps"}, true},
+      {{Scope::Kind::cluster, "alp"}, false},
       {{Scope::Kind::all, ""}, true},
   };
   for (const auto& c : cases) {
@@ -256,7 +267,7 @@ TEST_F(StandingTest, KnowsAStoppedJobByAnyTraitThatWasFrozen) {
   Traits frozen;
   frozen.run = "r1", frozen.directory = "/data/r1", frozen.model = "acme/base";
   frozen.scheduler_id = "99", frozen.scheduler_name = "night", frozen.command = "c0ffee";
-  frozen.weights = {"w1"}, frozen.parents = {"p1"};
+  frozen.origins = {"r0"}, frozen.lineage = {"acme/seed"}, frozen.developer = "acme";
   const auto refused = [&](const Traits& job) {
     StandingInput in = input({});
     in.job = job;
@@ -266,7 +277,9 @@ TEST_F(StandingTest, KnowsAStoppedJobByAnyTraitThatWasFrozen) {
   Traits job;
   EXPECT_FALSE(refused(job));  // what is unknown is shared with nobody
   job.run = "r2", job.directory = "/data/r2", job.model = "acme/other", job.scheduler_id = "98";
-  job.scheduler_name = "day", job.command = "decaf", job.weights = {"w2"}, job.parents = {"p2"};
+  job.scheduler_name = "day", job.command = "decaf";
+  // From the same base, by the same people: another job.
+  job.origins = {"r0"}, job.lineage = {"acme/seed"}, job.developer = "acme";
   EXPECT_FALSE(refused(job));
   const auto with = [&](auto Traits::* member, const auto& value) {
     Traits changed = job;
@@ -279,9 +292,72 @@ TEST_F(StandingTest, KnowsAStoppedJobByAnyTraitThatWasFrozen) {
   EXPECT_TRUE(refused(with(&Traits::scheduler_id, "99")));
   EXPECT_TRUE(refused(with(&Traits::scheduler_name, "night")));
   EXPECT_TRUE(refused(with(&Traits::command, "c0ffee")));
-  EXPECT_TRUE(refused(with(&Traits::weights, std::vector<std::string>{"w1"})));
-  EXPECT_TRUE(refused(with(&Traits::parents, std::vector<std::string>{"w1"})));
-  EXPECT_TRUE(refused(with(&Traits::weights, std::vector<std::string>{"p1"})));
+  EXPECT_TRUE(refused(with(&Traits::origins, std::vector<std::string>{"r0", "r1"})));
+}
+
+TEST_F(StandingTest, APauseEndsByAResumeOrALiftWhileTheJobRuns) {
+  const Order pause = make_pause();
+  const std::string bytes = stop(pause);
+  EXPECT_FALSE(may_train(input({bytes})));
+  EXPECT_NE(judge_standing(input({bytes})).permission().to_string().find("account resume"),
+            std::string::npos);
+  ASSERT_EQ(judge_running(input({bytes}), {}).stops.size(), 1u);
+
+  for (const std::string& ending :
+       {stop(make_resume({hash_of(pause)})), lift(make_lift({hash_of(pause)}))}) {
+    const Standing running = judge_running(input({ending, bytes}), {});
+    EXPECT_TRUE(running.stops.empty());
+    ASSERT_EQ(running.lifted.size(), 1u);
+    EXPECT_EQ(running.lifted[0].action, Action::pause);
+    EXPECT_EQ(running.newly_accepted.size(), 1u);
+    EXPECT_TRUE(may_train(input({ending, bytes})));
+    EXPECT_TRUE(judge_running(input({bytes}, {ending}), {}).stops.empty()) << "once accepted";
+  }
+  EXPECT_FALSE(may_train(input({bytes, stop(make_resume({hash_of(make_stop())}))})));
+}
+
+TEST_F(StandingTest, AResumeEndsNoStop) {
+  const Order order = make_stop();
+  const StandingInput in = input({stop(order), stop(make_resume({hash_of(order)}))});
+  EXPECT_FALSE(may_train(in));
+  EXPECT_EQ(judge_running(in, {}).stops.size(), 1u);
+  EXPECT_FALSE(may_train(input({stop(order)}, {stop(make_resume({hash_of(order)}))})));
+  // Nor a trace whose order is gone, which stands as a stop.
+  StandingInput gone = input({stop(make_resume({hash_of(make_pause())}))});
+  gone.traces.push_back({hash_of(make_pause()), "", "ledger", std::nullopt, Trace::Kind::own});
+  EXPECT_FALSE(may_train(gone));
+}
+
+TEST_F(StandingTest, AStopGoesBeforeAPause) {
+  const StandingInput in = input({stop(make_pause()), stop(make_stop())});
+  EXPECT_EQ(judge_standing(in).holding()->action(), Action::stop);
+}
+
+TEST_F(StandingTest, UnderAnExpiredRootAPauseHoldsAndAResumeEndsNothing) {
+  const Order pause = make_pause();
+  StandingInput in = input({stop(pause), stop(make_resume({hash_of(pause)}))});
+  in.now_unix = kNow + 200 * kDay;
+  EXPECT_FALSE(may_train(in));
+  ASSERT_EQ(judge_standing(in).refused.size(), 1u);
+  EXPECT_EQ(judge_standing(in).refused[0].why.code(), Code::expired);
+}
+
+TEST_F(StandingTest, ARehearsalIsDueInItsWindowAndInScopeAndHoldsNobody) {
+  const StandingInput in = input({stop(make_rehearsal())});
+  EXPECT_TRUE(may_train(in));
+  ASSERT_EQ(judge_running(in, {}).rehearsals.size(), 1u);
+  EXPECT_EQ(judge_running(in, {}).rehearsals[0].because, "job r7");
+  StandingInput late = in;
+  late.latest_seen_unix = kNow + kDay;
+  StandingInput early = in;
+  early.now_unix = kNow - kDay;
+  StandingInput expired = in;
+  expired.now_unix = kNow + 200 * kDay;
+  const StandingInput other = input({stop(make_rehearsal({Scope::Kind::job, "r8"}))});
+  for (const StandingInput& none : {late, early, expired, other}) {
+    EXPECT_TRUE(judge_running(none, {}).rehearsals.empty());
+    EXPECT_TRUE(judge_running(none, {}).refused.empty());
+  }
 }
 
 TEST_F(StandingTest, LetsAReceiptWidenAStopButNeverMakeOne) {

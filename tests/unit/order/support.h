@@ -85,6 +85,26 @@ inline Order make_lift(std::vector<sign::Digest> lifts, int64_t number = 1) {
   return order;
 }
 
+inline Order make_pause() {
+  Order order = make_stop();
+  order.action = Action::pause;
+  return order;
+}
+
+inline Order make_rehearsal(const Scope& scope = {Scope::Kind::job, "r7"}) {
+  Order order = make_stop(scope);
+  order.action = Action::rehearse;
+  order.accept_until_unix = kNow + 600;
+  return order;
+}
+
+inline Order make_resume(std::vector<sign::Digest> pauses) {
+  Order order = make_lift(std::move(pauses));
+  order.action = Action::resume;
+  order.accept_until_unix = 0;
+  return order;
+}
+
 inline std::string sign_payload(std::string payload,
                                 std::initializer_list<const sign::SecretKey*> keys,
                                 std::string_view type = kOrderType) {

@@ -1,0 +1,145 @@
+// Pauses and rehearsals end to end: two nodes of two ranks each that wait for each other in every
+// step, as in a collective.
+#include "e2e/cpp/stop_support.h"
+
+namespace account::e2e {
+namespace {
+
+class PauseTest : public StopTest {
+ protected:
+  std::vector<std::string> steps(int count, int seconds) const {
+    return {"steps=" + std::to_string(count), "calls=5", "seconds=" + std::to_string(seconds),
+            "couple=" + folder_ + "/couple", "exchange=" + folder_ + "/road"};
+  }
+  Process left(const std::vector<std::string>& words) { return job(4, words, "r", "left", 0, 2); }
+  Process right(const std::vector<std::string>& words) { return job(4, words, "r", "right", 2, 2); }
+  bool both_train() const {
+    return eventually(
+        [&] {
+          for (const auto& status : keeper::live_runs(FileSystem::real())) {
+            if (status.run_folder == place().run_folder() && status.steps > 3 &&
+                status.nodes_seen.size() == 1) {
+              return true;
+            }
+          }
+          return false;
+        },
+        seconds(20));
+  }
+  order::Order order_to(order::Action action) const {
+    order::Order order = stop_order(this_job_);
+    order.action = action;
+    if (action == order::Action::rehearse) order.accept_until_unix = now() + 600;
+    return order;
+  }
+  order::Order resume_of(const std::string& hash) const {
+    order::Order order = stop_order({});
+    order.action = order::Action::resume;
+    order.lifts = {*sign::digest_from_hex(hash)};
+    return order;
+  }
+  // Both nodes say so of the order.
+  bool answered(const std::string& hash, const std::string& state) const {
+    return eventually(
+        [&] {
+          const auto receipts = OrderSender(authority_).receipts(hash);
+          return receipts.ok() && receipts->size() == 2 &&
+                 std::all_of(receipts->begin(), receipts->end(),
+                             [&](const OrderReceipt& one) { return one.state == state; });
+        },
+        seconds(20));
+  }
+  void expect_one_step(const std::string& hash) const {
+    const auto steps = last_steps(hash);
+    ASSERT_EQ(steps.size(), 4u);
+    for (const uint64_t step : steps) EXPECT_EQ(step, steps[0]);
+    EXPECT_GT(steps[0], 0u);
+  }
+  int lines(const std::string& type) const {
+    int found = 0;
+    const ledger::Report report = verify();
+    for (const ledger::NodeReport& node : report.nodes) {
+      for (const Json& event : node.events) found += *event.get_string("type") == type ? 1 : 0;
+    }
+    return found;
+  }
+};
+
+TEST_F(PauseTest, RanksOfTwoNodesWaitAtOneStepUntilAStopKeyLetsThemGoOn) {
+  const auto words = steps(400, 8);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(both_train());
+  const std::string hash = send(order_to(order::Action::pause));
+  ASSERT_TRUE(answered(hash, "waiting"));
+  expect_one_step(hash);
+  const uint64_t held = last_steps(hash)[0];
+  EXPECT_LT(held, 400u);
+
+  Process second = job(1, {"steps=3"}, "second", "", 0, -1, {"--model", "rank-program"});
+  EXPECT_EQ(second.wait(), 0) << "another job trains";
+  Process same = job(1, {"steps=3"}, "r", "third");
+  EXPECT_EQ(same.wait(), 86) << "a start of the paused one is refused";
+  EXPECT_THAT(same.err(), HasSubstr("account resume"));
+
+  send(resume_of(hash));
+  EXPECT_EQ(one.wait(), 0) << one.err();
+  EXPECT_EQ(other.wait(), 0) << other.err();
+  EXPECT_TRUE(answered(hash, "resumed"));
+  EXPECT_EQ(verify().totals.steps, 400u) << "no step was lost";
+  EXPECT_EQ(lines("lift"), 2) << "once on each node";
+  Process again = job(1, {"steps=3"}, "r", "third");
+  EXPECT_EQ(again.wait(), 0) << again.err();
+}
+
+TEST_F(PauseTest, AStopDuringAPauseStops) {
+  const auto words = steps(20000, 400);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(both_train());
+  const std::string pause = send(order_to(order::Action::pause));
+  ASSERT_TRUE(answered(pause, "waiting"));
+  const std::string stop = send_stop(this_job_);
+  EXPECT_EQ(one.wait(), 86) << one.err();
+  EXPECT_EQ(other.wait(), 86) << other.err();
+  EXPECT_EQ(last_steps(stop), last_steps(pause)) << "where they waited";
+  send(resume_of(pause));
+  send(resume_of(stop));
+  Process again = job(1, {"steps=3"}, "r", "third");
+  EXPECT_EQ(again.wait(), 86) << "a resume ends no stop";
+}
+
+TEST_F(PauseTest, OfTwoPausesEachIsEndedByItself) {
+  const auto words = steps(400, 8);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(both_train());
+  const std::string first = send(order_to(order::Action::pause));
+  ASSERT_TRUE(answered(first, "waiting"));
+  const std::string second = send(order_to(order::Action::pause));
+  ASSERT_TRUE(answered(second, "waiting"));
+  send(resume_of(first));
+  ASSERT_TRUE(answered(first, "resumed"));
+  ASSERT_TRUE(answered(second, "waiting"));
+  send(resume_of(second));
+  EXPECT_EQ(one.wait(), 0) << one.err();
+  EXPECT_EQ(other.wait(), 0) << other.err();
+  EXPECT_EQ(verify().totals.steps, 400u);
+}
+
+TEST_F(PauseTest, ARehearsalShowsThatAllWouldStopAndLosesNoStep) {
+  const auto words = steps(600, 12);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(both_train());
+  const std::string hash = send(order_to(order::Action::rehearse));
+  ASSERT_TRUE(answered(hash, "rehearsed"));
+  expect_one_step(hash);
+  EXPECT_EQ(one.wait(), 0) << one.err();
+  EXPECT_EQ(other.wait(), 0) << other.err();
+  EXPECT_EQ(verify().totals.steps, 600u);
+  EXPECT_EQ(lines("rehearsal"), 2) << "once on each node";
+  EXPECT_EQ(lines("order"), 0) << "nothing that would stand";
+  Process again = job(1, {"steps=40", "seconds=4"}, "r", "left");
+  EXPECT_EQ(again.wait(), 0) << again.err();
+  EXPECT_EQ(lines("rehearsal"), 2) << "once in a run";
+}
+
+}  // namespace
+}  // namespace account::e2e
