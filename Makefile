@@ -12,6 +12,7 @@ LINT ?=
 # What `make soak` runs: crash states, kills, and the seed of both.
 SOAK_STATES ?= 100000000
 SOAK_KILLS ?= 10000
+SOAK_FAULTS ?= 1000
 SOAK_SEED ?= 1
 # Optimizer steps of the demo's fine-tune, and tokens of a sample.
 DEMO_STEPS ?= 16
@@ -41,7 +42,7 @@ help:
 	@echo 'make demo    fine-tune a real model on two ranks, count it, sign it, judge it, verify it'
 	@echo 'make test    all tests, C++ and Python'
 	@echo 'make build   the library, the account command and the Python package, into $(VENV)'
-	@echo 'make soak    hours of crashes and kills: $(SOAK_STATES) crash states, $(SOAK_KILLS) SIGKILLs'
+	@echo 'make soak    hours of crashes and kills: $(SOAK_STATES) crash states, $(SOAK_KILLS) SIGKILLs, stops under $(SOAK_FAULTS) faults a kind'
 	@echo 'make bench   what counting costs, beside other counters'
 	@echo 'make lint    formatting, clang-tidy, mypy, ruff'
 	@echo 'make deps    only what building and testing need'
@@ -119,13 +120,15 @@ test: $(VENV)/.test $(VENV)/.nccl
 	@$(MAKE) --no-print-directory build
 	@$(BIN)/python tests/run_all.py --build $(BUILD)
 
-# Hours of what `make test` does for a minute: crashes of the disk, SIGKILLs of whole jobs. Another
-# seed is another walk.
+# Hours of what `make test` does for minutes: crashes of the disk, SIGKILLs of whole jobs, stops while
+# something goes wrong. Another seed is another walk.
 soak: $(INSTALLED)
 	@ACCOUNT_CRASH_STATES=$(SOAK_STATES) ACCOUNT_CRASH_SEED=$(SOAK_SEED) \
 		$(BUILD)/tests/unit/ledger/test_ledger_crash_states
 	@ACCOUNT_KILLS=$(SOAK_KILLS) ACCOUNT_KILLS_SEED=$(SOAK_SEED) \
 		$(BUILD)/tests/e2e/cpp/e2e_many_kills
+	@ACCOUNT_FAULT_TRIALS=$(SOAK_FAULTS) ACCOUNT_FAULT_SEED=$(SOAK_SEED) \
+		$(BUILD)/tests/e2e/cpp/e2e_fault
 
 # Writes the table that the README shows.
 bench: $(INSTALLED)

@@ -36,6 +36,13 @@ void write_reason(tally::Control& control, std::string_view reason) {
   control.reason[bytes] = '\0';
 }
 
+// SIGCONT first: a process under SIGSTOP would not act on SIGTERM.
+void end_process(const Watch& watch, bool kill) {
+  const auto pid = static_cast<pid_t>(watch.header().pid);
+  ::kill(pid, SIGCONT);
+  ::kill(pid, kill ? SIGKILL : SIGTERM);
+}
+
 }  // namespace
 
 void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
@@ -117,10 +124,12 @@ std::optional<sign::Digest> Brake::left_waiting(const std::vector<Watch*>& ranks
 bool Brake::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
   watch_step_times(ranks);
   if (phase_ == Phase::held) decide_edge(ranks, view);
+  if (phase_ == Phase::quiet && cause_.ends) end_the_rest(ranks);
   if (phase_ != Phase::held && phase_ != Phase::decided) return false;
   if (cause_.ends) enforce(ranks);
   if (phase_ != Phase::decided || !all_quiet(ranks)) return false;
   phase_ = Phase::quiet;
+  quiet_at_ns_ = clock_.monotonic_ns();
   if (forced_) decision_.how = "deadline";
   return true;
 }
@@ -192,24 +201,36 @@ void Brake::watch_step_times(const std::vector<Watch*>& ranks) {
   }
 }
 
-// SIGCONT first: a process under SIGSTOP would not act on SIGTERM.
 void Brake::enforce(const std::vector<Watch*>& ranks) {
   const int64_t left = began_ns_ + quiet_ns() - clock_.monotonic_ns();
   if (left > kTermBeforeNs) return;
   bool forced = false;
   for (const Watch* watch : ranks) {
     if (is_quiet(*watch) || !watch->page->alive()) continue;
-    const auto pid = static_cast<pid_t>(watch->header().pid);
     if (!forced_) {
       remarks_.push_back("rank " + std::to_string(watch->line.rank) +
                          " has not stopped; it is ended before the deadline");
     }
-    ::kill(pid, SIGCONT);
-    ::kill(pid, left > kKillBeforeNs ? SIGTERM : SIGKILL);
+    end_process(*watch, left <= kKillBeforeNs);
     forced = true;
   }
   // Only where somebody had to be ended: the receipt says "deadline" for no other reason.
   forced_ = forced_ || forced;
+}
+
+// Whoever caught the stop has had the time to say goodbye.
+void Brake::end_the_rest(const std::vector<Watch*>& ranks) {
+  const int64_t over = clock_.monotonic_ns() - quiet_at_ns_ - kEndAfterNs;
+  if (over < 0) return;
+  for (const Watch* watch : ranks) {
+    if (!watch->ended.empty() || !watch->page->alive()) continue;
+    if (!last_told_) {
+      remarks_.push_back("rank " + std::to_string(watch->line.rank) +
+                         " has stopped training and does not end; it is ended");
+    }
+    last_told_ = true;
+    end_process(*watch, over >= kTermBeforeNs);
+  }
 }
 
 bool Brake::all_quiet(const std::vector<Watch*>& ranks) {

@@ -50,6 +50,9 @@ class Brake {
   // The keeper ends what does not stop so much before the deadline, that it is over by then.
   static constexpr int64_t kTermBeforeNs = 2'000'000'000, kKillBeforeNs = 1'000'000'000;
 
+  // A process that has stopped training and still lives so long after all are quiet is ended too.
+  static constexpr int64_t kEndAfterNs = 60'000'000'000;
+
   enum class Phase { off, held, decided, quiet };
   struct LastStep {
     std::string state;  // "training", "waiting", "quiet", "ended"
@@ -87,6 +90,7 @@ class Brake {
   void decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View& view);
   void command(const std::vector<Watch*>& ranks);
   void enforce(const std::vector<Watch*>& ranks);
+  void end_the_rest(const std::vector<Watch*>& ranks);
   bool all_quiet(const std::vector<Watch*>& ranks);
   bool is_quiet(const Watch& watch) const;
   void watch_step_times(const std::vector<Watch*>& ranks);
@@ -98,6 +102,8 @@ class Brake {
   Decision decision_;
   int64_t held_ns_ = 0;   // since when votes are waited for
   int64_t began_ns_ = 0;  // since when the deadline runs
+  int64_t quiet_at_ns_ = 0;
+  bool last_told_ = false;
   bool forced_ = false;
   std::map<int, LastStep> last_steps_;
 

@@ -375,6 +375,20 @@ int refuse_waiting_pages(FileSystem& files, const Place& place, const Status& wh
   return refused;
 }
 
+bool ranks_train(FileSystem& files, const Place& place) {
+  for (const std::string& folder : place.page_folders()) {
+    const auto names = files.list(folder);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      if (!name.ends_with(kPageSuffix)) continue;
+      const auto page = tally::PageView::open(join_path(folder, name));
+      const bool accepted = page.ok() && acceptance((*page)->layout()) == Acceptance::accepted;
+      if (accepted && (*page)->alive()) return true;
+    }
+  }
+  return false;
+}
+
 bool keeper_lives(FileSystem& files, const Place& place) {
   for (const std::string& folder : place.page_folders()) {
     const std::string path = join_path(folder, kLockName);

@@ -204,6 +204,8 @@ Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& opt
 // Returns how many there were.
 int refuse_waiting_pages(FileSystem& files, const Place& place, const Status& why);
 
+// Whether a process of this node's run was accepted by some keeper, and lives.
+bool ranks_train(FileSystem& files, const Place& place);
 // Whether some process is the keeper of this place.
 bool keeper_lives(FileSystem& files, const Place& place);
 

@@ -68,23 +68,24 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   queue_stop_lines();
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   if (!pending_.empty()) ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
-  if (stop_ != nullptr) {
-    stop_->latched(brake_);
-    ACCOUNT_RETURN_IF_ERROR(stop_->permission());
-  }
-  // A host is about to start a command. Any other keeper may have come to ranks that wait at an
-  // edge already, and refuses new ones one by one.
-  return options_.hosted ? may_begin() : Status();
+  if (stop_ != nullptr) stop_->latched(brake_);
+  // A host is about to start a command. Any other keeper may have come to ranks that train, or wait
+  // at an edge: it stops or holds those, and refuses new ones one by one.
+  if (options_.hosted || !ranks_train(world_.files, options_.place)) return may_begin();
+  if (stop_ != nullptr) stop_->obey_what_stands();
+  return Status();
 }
 
 Status Keeper::may_begin() const {
-  if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->pause());
+  if (stop_ != nullptr) {
+    ACCOUNT_RETURN_IF_ERROR(stop_->permission());
+    ACCOUNT_RETURN_IF_ERROR(stop_->pause());
+  }
   return limits_.permission();
 }
 
-// A pause or a limit refuses those that ask to start; the others are held again.
+// Refused are those that ask to start; the others are stopped, or held again.
 Status Keeper::permission(const Watch& watch) const {
-  if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->permission());
   const bool asks = acceptance(watch.page->layout()) == Acceptance::waiting;
   return asks ? may_begin() : Status();
 }

@@ -113,6 +113,9 @@ void Stop::judge_start() {
     settled.push(sign::to_hex(lifted.order));
     if (lifted.action == Action::pause) ended_.insert(lifted.order);
   }
+  for (const StandingStop& stop : standing.stops) {
+    if (stop.in_scope) standing_.push_back(stop);
+  }
   const StandingStop* holding = standing.holding();
   if (holding == nullptr) {
     lines_.push_back({"start", Json::object({{"settled", settled}})});
@@ -152,6 +155,10 @@ void Stop::learn(const std::vector<std::string>& origins, const std::vector<std:
   job.origins.insert(job.origins.end(), origins.begin(), origins.end());
   job.lineage.insert(job.lineage.end(), lineage.begin(), lineage.end());
   learned_ = true;
+}
+
+void Stop::obey_what_stands() {
+  for (const StandingStop& stop : standing_) obey(stop);
 }
 
 void Stop::turn(const JobTotals::View& view, const Brake& brake) {

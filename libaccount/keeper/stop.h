@@ -51,6 +51,8 @@ class Stop {
   // Weights that the job says it began from: another name of the job.
   void learn(const std::vector<std::string>& origins, const std::vector<std::string>& lineage);
 
+  // For a keeper that comes to ranks which train already: what stood against the start stops them.
+  void obey_what_stands();
   // Looks for orders, and for those that the other nodes obey.
   void turn(const JobTotals::View& view, const Brake& brake);
 
@@ -112,7 +114,8 @@ class Stop {
   int64_t latest_seen_unix_ = 0;
   bool learned_ = false;
 
-  std::vector<sign::Digest> settled_;  // lifted when this start was permitted
+  std::vector<order::StandingStop> standing_;  // against the start
+  std::vector<sign::Digest> settled_;          // lifted when this start was permitted
   std::map<sign::Digest, Obeyed> obeyed_;
   std::vector<Obeyed> over_;        // whose last receipt is not written yet
   std::set<sign::Digest> ended_;    // pauses that were lifted, rehearsals that were held

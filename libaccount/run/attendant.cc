@@ -124,7 +124,12 @@ void Attendant::look_after_keeper() {
     return;
   }
   if (now < next_launch_ns_) return;
-  if (keeper::keeper_lives(FileSystem::real(), settings_.place)) return;  // slow, not dead
+  if (keeper::keeper_lives(FileSystem::real(), settings_.place)) {
+    // Slow, or somebody has stopped it: to one that runs this is nothing.
+    const auto keeper = static_cast<pid_t>(page_.control.keeper_pid.load());
+    if (keeper > 0) ::kill(keeper, SIGCONT);
+    return;
+  }
   launch_pause_ns_ = std::clamp(launch_pause_ns_ * 2, kFirstPause, kLongestPause);
   next_launch_ns_ = now + launch_pause_ns_;
   // Without one, counting goes on in the page, which survives this process; the next try is later.
