@@ -34,7 +34,7 @@ SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmark
 	-type f -not -path 'tests/*.py' -not -name '*.md')
 endif
 
-.PHONY: help deps build demo test soak bench lint clean system system-demo
+.PHONY: help deps build demo test soak bench lint clean system system-demo system-slurm
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -58,6 +58,10 @@ system:
 
 system-demo:
 	@requirements/system.sh $(PYTHON) requirements/system.txt requirements/system-demo.txt
+
+# With it `make test` also starts a Slurm of its own, where it runs as root.
+system-slurm:
+	@requirements/system.sh $(PYTHON) requirements/system-slurm.txt
 
 $(VENV)/.build: requirements/build.txt requirements/venv.sh | system
 	@requirements/venv.sh $(PYTHON) $(VENV) $(TORCH_VERSION)

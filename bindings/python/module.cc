@@ -378,7 +378,9 @@ void bind_run(py::module_& m) {
       .def_readwrite("authority", &RunOptions::authority)
       .def_readwrite("framework", &RunOptions::framework)
       .def_readwrite("resume", &RunOptions::resume)
-      .def_readwrite("parents", &RunOptions::parents);
+      .def_readwrite("parents", &RunOptions::parents)
+      .def_readwrite("developer", &RunOptions::developer)
+      .def_readwrite("setting", &RunOptions::setting);
   py::class_<Run>(m, "Run")
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)

@@ -26,6 +26,9 @@ void add_host_options(const Verb& verb, HostWords& words) {
   verb.takes("--exchange", words.exchange,
              "Folder that all nodes share, for live totals and stops of a job without a c10d store "
              "(ACCOUNT_EXCHANGE)");
+  verb.takes("--setting", words.setting,
+             "count, stop (there must be an authority) or lock (a stopped process can write "
+             "nothing any more) (ACCOUNT_SETTING)");
   verb.takes("--resume", words.resume,
              "Checkpoint of an earlier run that training goes on from, with its sidecar "
              "(ACCOUNT_RESUME)");
@@ -48,6 +51,7 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.resume = words.resume;
   options.parents = words.parents;
   options.developer = words.developer;
+  options.setting = words.setting;
   ACCOUNT_ASSIGN_OR_RETURN(
       Settings settings, make_settings(options, [&](const char* name) {
         if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {

@@ -64,6 +64,8 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_MODEL", settings.model);
   set("ACCOUNT_POLICIES", joined(settings.policies));
   set("ACCOUNT_AUTHORITY", settings.authority);
+  set("ACCOUNT_DEVELOPER", settings.developer);
+  if (settings.locks) set("ACCOUNT_SETTING", "lock");
   set("ACCOUNT_EXCHANGE", settings.exchange);
   set("ACCOUNT_RESUME", settings.resume);
   set("ACCOUNT_PARENTS", joined(settings.parents));

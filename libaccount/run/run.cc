@@ -20,6 +20,7 @@
 #include "count/uncounted.h"
 #include "gate/gate.h"
 #include "halt/edge.h"
+#include "halt/lock.h"
 #include "keeper/keeper.h"
 #include "keeper/page_words.h"
 #include "record/sidecar.h"
@@ -66,6 +67,15 @@ Status meet_keeper(const Settings& settings, tally::Page& page) {
   return Status(Code::unavailable,
                 "no keeper accepted this rank of run '" + settings.place.run + "' within 10 s",
                 "its own line on stderr says why; ACCOUNT=off trains without counting");
+}
+
+// Where it cannot be, the gate alone refuses exports; the ledger says so.
+void lock_if_asked(const Settings& settings) {
+  if (!settings.locks) return;
+  const Status locked = halt::lock_process();
+  const Json note = Json::object({{"kind", locked.ok() ? "locked" : "not_locked"},
+                                  {"detail", locked.ok() ? "" : locked.to_string()}});
+  (void)tally::post_event(tally::EventKind::note, note.dump());
 }
 
 }  // namespace
@@ -147,7 +157,10 @@ Result<Run> Run::start(const RunOptions& options) {
     (void)FileSystem::real().remove(page->path()).ok();
     rmdir(page->path().substr(0, page->path().rfind('/')).c_str());  // where it was the only one
     // Whoever goes on all the same has weights in memory, perhaps, and no page that could say no.
-    if (met.code() == Code::shutdown_ordered) gate::shut_here(met.fault());
+    if (met.code() == Code::shutdown_ordered) {
+      gate::shut_here(met.fault());
+      lock_if_asked(settings);
+    }
     return met;
   }
   state->before = tally::read_process();
@@ -173,6 +186,7 @@ Status Run::obey() {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
   Status obeyed = halt::obey(state_->page->layout(), Clock::real());
   if (obeyed.ok()) state_->pass_edge_on();
+  if (obeyed.code() == Code::shutdown_ordered) lock_if_asked(state_->settings);
   return obeyed;
 }
 

@@ -119,6 +119,25 @@ std::string first_set(const Environment& environment, std::initializer_list<cons
   return "";
 }
 
+// The stricter of the two holds: neither a script nor the environment loosens the other.
+Status take_setting(const RunOptions& options, const Environment& environment, Settings& settings) {
+  bool obeys = false;
+  for (const std::string& word :
+       {options.setting, environment("ACCOUNT_SETTING").value_or("count")}) {
+    if (word == "lock") settings.locks = true;
+    if (word == "lock" || word == "stop") obeys = true;
+    if (word.empty() || word == "count" || word == "stop" || word == "lock") continue;
+    return {Code::invalid_argument, "'" + word + "' is no setting", "say count, stop or lock"};
+  }
+  if (obeys && settings.authority.empty()) {
+    return {Code::invalid_argument,
+            std::string("setting '") + (settings.locks ? "lock" : "stop") +
+                "' needs an authority to obey",
+            "give one: start(authority=...), --authority or ACCOUNT_AUTHORITY"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -179,6 +198,7 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
         "the authority '" + options.authority + "' is not the one that `account run` obeys",
         "give it to `account run` with --authority");
   }
+  ACCOUNT_RETURN_IF_ERROR(take_setting(options, environment, settings));
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;
   settings.developer = first_of(options.developer, environment("ACCOUNT_DEVELOPER"), false);

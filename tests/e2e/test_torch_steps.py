@@ -142,15 +142,17 @@ def test_transcripts_hold_the_shapes_of_recorded_steps(run):
     assert int(forward["executed"]) == GEMM * forward["calls"]
 
 
-@pytest.mark.parametrize("later", ["developer", "cost", "price", "state"])
+@pytest.mark.parametrize("later", ["cost", "price", "state"])
 def test_what_is_not_supported_yet_is_refused_never_ignored(later):
     with pytest.raises(account.Error, match=rf"start\({later}=...\) is not supported"):
         account.start(**{later: "something"})
 
 
-def test_settings_beyond_count_are_refused():
+def test_settings_that_cannot_be_kept_are_refused():
     with pytest.raises(account.Error, match="setting"):
-        account.start(setting="lock")
+        account.start(setting="lock")  # there is nobody to obey
+    with pytest.raises(account.Error, match="'loose' is no setting"):
+        account.start(setting="loose")
 
 
 def test_a_folder_that_cannot_be_made_fails_the_start(tmp_path):

@@ -55,6 +55,8 @@ class RunOptions:
     framework: str
     resume: str
     parents: list[str]
+    developer: str
+    setting: str
     def __init__(self) -> None: ...
 
 class Run:

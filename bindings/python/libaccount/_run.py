@@ -141,6 +141,9 @@ def start(
     With an authority (its directory, or ``PATH#<sha256 of the first root>``) the job obeys signed
     stops: ``setting="stop"`` says that there must be one. Then steps may raise ShutdownOrdered,
     saves may raise ExportDenied, and a start that an order stands against raises ShutdownOrdered.
+    With ``setting="lock"`` a process that is stopped also locks itself, for good and in all its
+    threads: no file is opened for writing any more, no socket and no program. ``developer`` is for
+    orders about everything of a developer.
 
     ``policies`` are ids or files of thresholds to judge by. ``"ID:pause"`` lets all ranks wait at a
     step edge once the total has reached the threshold, ``"ID:stop@0.95"`` stops them at 95 % of it:
@@ -157,20 +160,9 @@ def start(
     docs 16 1
     """
     global _current
-    _refuse_unsupported(
-        developer=developer,
-        cost=cost,
-        price=price,
-        state=state,
-        setting=None if setting in ("count", "stop") else setting,
-    )
-    here = _current.authority if _current is not None else os.environ.get("ACCOUNT_AUTHORITY")
-    if setting == "stop" and not (authority or here):
-        raise Error(
-            "setting 'stop' needs an authority to obey: start(authority=...) or ACCOUNT_AUTHORITY",
-            "invalid_argument",
-        )
+    _refuse_unsupported(cost=cost, price=price, state=state)
     if _current is not None:
+        _refuse_stricter(setting, _current)
         if run is not None and run != _current.id:
             raise Error(
                 f"this process already takes part in run {_current.id}; finish() it first",
@@ -184,8 +176,24 @@ def start(
             )
         _current._inner.began_from(_path_or_empty(resume), _paths(parents))
     else:
-        _current = _open(model, dir, run, policies, authority, resume, parents)
+        _current = _open(
+            model, dir, run, policies, authority, resume, parents, developer, setting
+        )
     return _current
+
+
+def _refuse_stricter(setting: str, run: Run) -> None:
+    """A run that has begun already is not made stricter: nobody would know since when."""
+    here = os.environ.get("ACCOUNT_SETTING", "stop" if run.authority else "count")
+    strictness = ("count", "stop", "lock")
+    if setting not in strictness:
+        raise Error(f"{setting!r} is no setting; say count, stop or lock", "invalid_argument")
+    if strictness.index(setting) > strictness.index(here):
+        raise Error(
+            f"run {run.id} was begun with setting {here!r}; name {setting!r} where it begins "
+            "(account run --authority, --setting)",
+            "invalid_argument",
+        )
 
 
 def _refuse_unsupported(**given: Any) -> None:
@@ -215,6 +223,8 @@ def _open(
     authority: str | os.PathLike[str] | None,
     resume: str | os.PathLike[str] | None,
     parents: Sequence[str | os.PathLike[str]],
+    developer: str | None,
+    setting: str,
 ) -> Run:
     core = _load.core()
     options = core.RunOptions()
@@ -225,6 +235,8 @@ def _open(
     options.authority = os.fspath(authority) if authority is not None else ""
     options.resume = _path_or_empty(resume)
     options.parents = _paths(parents)
+    options.developer = developer or ""
+    options.setting = setting
     if os.environ.get("ACCOUNT", "").lower() == "off":
         return Run(core.Run(options), None)
     core = _load.watching_core()

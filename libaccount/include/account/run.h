@@ -39,6 +39,9 @@ struct RunOptions {
   std::string resume{};                // checkpoint of an earlier run that training goes on from
   std::vector<std::string> parents{};  // records of the models that training begins from
   std::string developer{};             // whose model it is, for orders about a developer
+  // "count"; "stop": there must be an authority to obey; "lock": and a process that is stopped can
+  // open nothing for writing, no socket and no program any more.
+  std::string setting{};
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
