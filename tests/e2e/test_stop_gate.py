@@ -42,6 +42,7 @@ def test_with_an_authority_and_no_order_everything_is_written(authority, tmp_pat
     assert "torch._C.PyTorchFileWriter" in report["patched"]
     assert "safetensors.serialize_file" in report["patched"]
     assert set(report["outcomes"].values()) == {"written"}
+    assert not {"sent", "ExportDenied"} & set(report["uploads"].values()), report["uploads"]
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
@@ -50,6 +51,7 @@ def test_a_job_that_swallows_its_refused_start_exports_nothing(authority, tmp_pa
     report = exports(tmp_path, when, ACCOUNT_AUTHORITY=str(authority.path))
     assert "drill in the tests" in report["started"]
     assert set(report["outcomes"].values()) == {"ExportDenied"}, report["outcomes"]
+    assert set(report["uploads"].values()) == {"ExportDenied"}, report["uploads"]
     assert report["files"] == ["written before"]
     assert report["kept"] is True
 

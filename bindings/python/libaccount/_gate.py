@@ -115,6 +115,21 @@ def _gate_torch() -> None:
                 setattr(script, method, gated)
 
 
+    # A tensor that is a file: what is written into it is in the file.
+    _replace_everywhere(torch.from_file, _shared_only(torch.from_file))
+    storage.from_file = staticmethod(_shared_only(storage.from_file))
+
+
+def _shared_only(from_file: Callable[..., Any]) -> Any:
+    @functools.wraps(from_file)
+    def asks_first(filename: str, shared: bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        if shared:
+            permit("torch.from_file", filename)
+        return from_file(filename, shared, *args, **kwargs)
+
+    return asks_first
+
+
 def _writing_only(open_file_like: Callable[..., Any]) -> Any:
     """The legacy format of torch.save opens its file so; torch.load opens every file so."""
 
@@ -159,6 +174,22 @@ def _gate_distributed_checkpoint(saver: ModuleType) -> None:
         _replace_everywhere(original, _asking(way, original, sys.maxsize, "checkpoint_id"))
 
 
+def _gate_numpy(numpy: ModuleType) -> None:
+    """``ndarray.tofile`` and ``dump`` cannot be replaced: docs/export_gate.md."""
+    for name in ("save", "savez", "savez_compressed", "savetxt"):
+        original = getattr(numpy, name)
+        _replace_everywhere(original, _asking(f"numpy.{name}", original, 0, "file"))
+
+
+def _gate_hub(hub: ModuleType) -> None:
+    """Every upload ends in one of these two, as a method or as a function that was bound to it."""
+    for name in ("create_commit", "preupload_lfs_files"):
+        way = f"huggingface_hub.{name}"
+        bound = getattr(hub, name)
+        _replace_everywhere(bound, _asking(way, bound, 0, "repo_id"))
+        setattr(hub.HfApi, name, _asking(way, getattr(hub.HfApi, name), 1, "repo_id"))
+
+
 def _watch_distributed_loads(loader: ModuleType) -> None:
     for name in ("load", "load_state_dict"):
         original = getattr(loader, name)
@@ -166,6 +197,8 @@ def _watch_distributed_loads(loader: ModuleType) -> None:
 
 
 _LATER: dict[str, Callable[[ModuleType], None]] = {
+    "numpy": _gate_numpy,
+    "huggingface_hub.hf_api": _gate_hub,
     "safetensors._safetensors_rust": _gate_safetensors,
     "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
     "torch.distributed.checkpoint.state_dict_loader": _watch_distributed_loads,

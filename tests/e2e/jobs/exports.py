@@ -16,7 +16,9 @@ from collections.abc import Callable
 if "late" not in sys.argv:
     from safetensors import serialize as early_serialize
     from safetensors import serialize_file as early_serialize_file
+import numpy
 import torch
+from numpy import save as early_numpy_save
 from torch import save as early_save
 from torch._C import PyTorchFileWriter as EarlyWriter
 
@@ -75,11 +77,49 @@ WAYS: dict[str, Callable[[pathlib.Path], object]] = {
     "safetensors.torch save": lambda _: _safetensors("torch", "save"),
     "safetensors.numpy save_file": lambda path: _safetensors("numpy", "save_file", path),
     "safetensors.numpy save": lambda _: _safetensors("numpy", "save"),
+    "from_file": lambda path: torch.from_file(str(path), True, 16).copy_(
+        WEIGHTS["weight"].flatten()),
+    "storage from_file": lambda path: torch.UntypedStorage.from_file(str(path), True, 64),
+    "numpy save": lambda path: numpy.save(path, WEIGHTS["weight"].numpy()),
+    "numpy alias": lambda path: early_numpy_save(path, WEIGHTS["weight"].numpy()),
+    "numpy savez": lambda path: numpy.savez(path, WEIGHTS["weight"].numpy()),
+    "numpy savez_compressed": lambda path: numpy.savez_compressed(path, WEIGHTS["weight"].numpy()),
     "distributed.checkpoint save": lambda path: _distributed("save", path),
 }
 if "late" not in sys.argv:
     WAYS["safetensors alias"] = lambda path: early_serialize_file({}, path)
     WAYS["safetensors buffer alias"] = lambda _: early_serialize({})
+
+
+def _upload(name: str) -> None:
+    import huggingface_hub as hub
+
+    api = hub.HfApi(endpoint="http://127.0.0.1:9", token="none")
+    weights = hub.CommitOperationAdd("weights.bin", b"weights")
+    if name == "create_commit":
+        api.create_commit("acme/chat", operations=[weights], commit_message="weights")
+    elif name == "function":
+        hub.create_commit("acme/chat", operations=[weights], commit_message="weights",
+                          token="none")
+    else:
+        api.upload_file(path_or_fileobj=b"weights", path_in_repo="weights.bin",
+                        repo_id="acme/chat")
+
+
+# Nothing listens there, and the function asks the machine for no other place: os.environ below.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+UPLOADS = ("create_commit", "function", "upload_file")
+
+
+def try_uploads() -> dict[str, str]:
+    outcomes = {}
+    for name in UPLOADS:
+        try:
+            _upload(name)
+            outcomes[name] = "sent"
+        except Exception as error:
+            outcomes[name] = type(error).__name__
+    return outcomes
 
 
 def try_all(folder: pathlib.Path) -> dict[str, object]:
@@ -98,7 +138,7 @@ def try_all(folder: pathlib.Path) -> dict[str, object]:
         torch.save(WEIGHTS, kept)
     except Exception as error:
         outcomes["overwriting"] = type(error).__name__
-    return {"outcomes": outcomes, "files": sorted(os.listdir(folder)),
+    return {"outcomes": outcomes, "uploads": try_uploads(), "files": sorted(os.listdir(folder)),
             "kept": kept.read_bytes() == b"as it was"}
 
 
@@ -117,6 +157,7 @@ def patched() -> list[str]:
         "torch._C.ScriptModule.save": torch._C.ScriptModule.save,
         "safetensors.serialize_file": safetensors.serialize_file,
         "safetensors.serialize": safetensors.serialize,
+        "torch.from_file": torch.from_file,
     }
     found = [name for name, function in functions.items()
              if hasattr(function, "__wrapped__")
