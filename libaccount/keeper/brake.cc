@@ -71,12 +71,15 @@ void Brake::write_cause(tally::Control& control) const {
 }
 
 void Brake::hold(const std::vector<Watch*>& ranks) {
-  // A keeper before this one may have voted already: a vote is never taken back.
+  // A keeper before this one may have voted already, and a peer may have decided by that: the vote
+  // is repeated as it was, neither lowered nor raised.
   uint64_t voted = 0;
   for (Watch* watch : ranks) {
     tally::Control& control = watch->page->layout().control;
     if (control.command.load() != static_cast<uint32_t>(Command::none)) {
       voted = std::max(voted, control.stop_edge.load());
+    } else {
+      control.stop_edge.store(0);  // no vote yet
     }
     write_cause(control);
     control.command.store(static_cast<uint32_t>(Command::hold), std::memory_order_seq_cst);
@@ -88,7 +91,7 @@ void Brake::hold(const std::vector<Watch*>& ranks) {
     const tally::Edge& edge = watch->page->layout().edge;
     edges.push_back({edge.steps_closed.load(), edge.next_edge.load(), !watch->ended.empty()});
   }
-  vote_ = std::max(voted, vote_of(edges));
+  vote_ = voted != 0 ? voted : vote_of(edges);
   for (Watch* watch : ranks) watch->page->layout().control.stop_edge.store(vote_);
   held_ns_ = clock_.monotonic_ns();
   phase_ = Phase::held;

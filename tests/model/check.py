@@ -1,4 +1,5 @@
-"""Checks the design of the stop (stop.pml) with spin: the right model passes, each mistake fails.
+"""Checks the design of stops (stop.pml) and pauses (pause.pml) with spin: the right model passes,
+each mistake fails.
 
 Run by ctest as model.stop; needs spin and a C compiler. One core, under 2 GB, under 90 s. What it
 prints is the whole result: one line a check, with the states visited and the seconds taken.
@@ -15,7 +16,7 @@ import time
 
 MEMORY_MIB = 1900
 TOTAL_SECONDS = 2400  # a hung search; on an idle core all of it takes about 60
-MODEL = pathlib.Path(__file__).with_name("stop.pml")
+FOLDER = pathlib.Path(__file__).parent
 
 # Two nodes of two ranks, one start: agreement. Two nodes of one rank, two starts: what stands.
 AGREEMENT = ["LAST_STEP=2"]
@@ -27,8 +28,24 @@ LIFTING = ["RANKS_PER_NODE=1", "STARTS=2", "LAST_STEP=2", "KEEPER_DEATHS=0", "RA
            "ALWAYS_EQUAL"]
 LATCHING = ["RANKS_PER_NODE=1", "ORDERS=2", "LAST_STEP=1", "RANK_DEATHS=0", "ALWAYS_EQUAL"]
 
-# (what is checked, settings, property or None for the assertions, holds)
-CHECKS = [
+# By name of the model: (what is checked, settings, property or None for the assertions, holds)
+PAUSE_CHECKS = [
+    ("ranks wait at one edge and none passes it", [], None, True),
+    ("two pauses, one after the other", ["PAUSES=2", "LAST_STEP=3"], None, True),
+    ("a resumed job loses nothing", [], "loses_nothing", True),
+    ("a resumed job loses nothing, after two pauses", ["PAUSES=2", "KEEPER_DEATHS=0"],
+     "loses_nothing", True),
+    ("one node's sight of the resume suffices", ["ONE_SIGHT"], "loses_nothing", True),
+    ("a stop during a pause ends it", ["STOP"], "stops", True),
+    ("ranks do wait at an agreed edge", [], "never_waits", False),
+    ("mistake: the end of a pause is not told", ["ONE_SIGHT", "NOT_TOLD"], "goes_on", False),
+    ("mistake: ranks left waiting by a keeper that died", ["LEFT_WAITING"], "goes_on", False),
+    ("mistake: a vote raised by the next keeper", ["VOTE_RAISED"], None, False),
+    ("mistake: released ranks stay where they are", ["ONE_WAY"], "goes_on", False),
+    ("mistake: votes counted whatever they are about", ["PAUSES=2", "VOTES_MIXED", "LAST_STEP=4"],
+     None, False),
+]
+STOP_CHECKS = [
     ("no rank passes the agreed edge; all raise at it", AGREEMENT, None, True),
     ("two stops at once", TWO_STOPS, None, True),
     ("none trains while a stop stands; a lift lifts what it names", STANDING, None, True),
@@ -66,13 +83,13 @@ def run(command, folder, seconds):
     return done.returncode, done.stdout + done.stderr
 
 
-def search(settings, claim, folder, compiler, seconds):
+def search(model, settings, claim, folder, compiler, seconds):
     """Exhausts the model's states; returns (holds, number of states)."""
     end = time.monotonic() + seconds
-    shutil.copy(MODEL, folder / "stop.pml")
+    shutil.copy(FOLDER / model, folder / "model.pml")
     settings = dict(s.partition("=")[::2] for s in settings)  # a later one replaces an earlier
     defines = [f"-D{name}={value or 1}" for name, value in settings.items()]
-    code, said = run(["spin", "-a", *defines, "stop.pml"], folder, seconds)
+    code, said = run(["spin", "-a", *defines, "model.pml"], folder, seconds)
     if code != 0 or not (folder / "pan.c").exists():
         raise CheckFailed(f"spin refuses the model:\n{said}")
     flags = ["-DNFAIR=4"] if claim else ["-DSAFETY", "-DNOCLAIM"]
@@ -109,14 +126,16 @@ def main():
     end = time.monotonic() + TOTAL_SECONDS
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for number, (name, settings, claim, expected) in enumerate(CHECKS):
+        checks = [("stop.pml", *check) for check in STOP_CHECKS]
+        checks += [("pause.pml", *check) for check in PAUSE_CHECKS]
+        for number, (model, name, settings, claim, expected) in enumerate(checks):
             if arguments.only not in name:
                 continue
             folder = (arguments.keep or pathlib.Path(scratch)) / str(number)
             folder.mkdir(parents=True, exist_ok=True)
             begun = time.monotonic()
             try:
-                holds, states = search(settings, claim, folder, compiler, end - begun)
+                holds, states = search(model, settings, claim, folder, compiler, end - begun)
                 good = holds == expected
                 found = "holds" if holds else "refuted"
                 outcome = f"{found}, {states} states, {time.monotonic() - begun:.1f} s"
