@@ -119,6 +119,40 @@ TEST_F(OfficerTest, WaitsForEachJobThatTheScopeCoversAndForNoOther) {
   EXPECT_EQ(other.wait(), 86);
 }
 
+TEST_F(OfficerTest, PausesResumesAndRehearsesAndSaysWhatCameOfIt) {
+  Process running = job("officer-e", "steps=800 seconds=16");
+  ASSERT_TRUE(trains("officer-e"));
+  const std::string folder = dir_ + "/officer-e";
+  const Said rehearsed =
+      account({"rehearse", folder, "--because", "weekly drill", "--key", key("officer")});
+  EXPECT_EQ(rehearsed.code, 0) << rehearsed.err;
+  EXPECT_THAT(rehearsed.out,
+              AllOf(HasSubstr("rehearsed at step "), HasSubstr("(agreed), all waiting "),
+                    HasSubstr("all are through with it")));
+
+  const Said paused =
+      account({"pause", folder, "--because", "looking into it", "--key", key("officer"), "--json"});
+  EXPECT_EQ(paused.code, 0) << paused.err;
+  const auto answer = Json::parse(paused.out, 1 << 20);
+  ASSERT_TRUE(answer.ok()) << paused.out;
+  EXPECT_EQ(answer->get_string("action").value(), "pause");
+  const std::string order = answer->get_string("order").value();
+  EXPECT_EQ(account({"lift", order, "--authority", authority_, "--key", key("ceo")}).code, 2)
+      << "one lift key is too few, also for a pause";
+  EXPECT_EQ(
+      account({"resume", order.substr(0, 12), "--authority", authority_, "--key", key("ceo")}).code,
+      2)
+      << "no stop key";
+  const Said resumed = account({"resume", "--all-standing", "--authority", authority_, "--key",
+                                key("officer"), "--because", "all is well"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.out, HasSubstr("jobs that wait go on"));
+  EXPECT_EQ(running.wait(), 0) << running.err();
+  EXPECT_THAT(
+      account({"resume", "--all-standing", "--authority", authority_, "--key", key("officer")}).err,
+      HasSubstr("no pause of this authority stands"));
+}
+
 // A job that would never hear of the order must not look like one that obeyed it.
 TEST_F(OfficerTest, SaysThatAJobDoesNotObeyTheAuthority) {
   ASSERT_EQ(account({"root", "new", folder_ + "/other", "--name", "other", "--stop", pub("officer"),

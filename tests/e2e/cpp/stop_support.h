@@ -92,7 +92,7 @@ class StopTest : public EndToEnd {
   // One `account run` a node, each over a shell that starts `local` ranks.
   Process job(int world, const std::vector<std::string>& words, const std::string& run = "r",
               const std::string& node = "", int first_rank = 0, int local = -1,
-              const std::vector<std::string>& options = {}) {
+              const std::vector<std::string>& options = {}, const Process::Environment& more = {}) {
     if (local < 0) local = world;
     std::string script;
     for (int i = 0; i < local; ++i) {
@@ -109,6 +109,7 @@ class StopTest : public EndToEnd {
     auto environment = base_environment();
     environment["ACCOUNT_RUN"] = run;
     environment["ACCOUNT_AUTHORITY"] = authority_;
+    for (const auto& [name, value] : more) environment[name] = value;
     if (!node.empty()) environment["ACCOUNT_NODE"] = node;
     return account_run(options, {"/bin/sh", "-c", script}, environment);
   }

@@ -167,6 +167,43 @@ TEST_F(StopTest, AnotherNameForTheSameJobIsRefusedAndAnUnrelatedJobTrains) {
   EXPECT_EQ(unrelated.wait(), 0) << unrelated.err();
 }
 
+TEST_F(StopTest, OfEveryScopeTheJobInsideStopsAndTheOneOutsideGoesOn) {
+  using Kind = order::Scope::Kind;
+  const struct {
+    const char* name;
+    order::Scope scope;
+    std::vector<std::string> options;  // of the job inside
+    Process::Environment environment;
+  } cases[] = {
+      {"by-run", {Kind::job, "by-run-in"}, {}, {}},
+      {"by-scheduler", {Kind::job, "lab/4711"}, {}, {{"ACCOUNT_SCHEDULER_ID", "lab/4711"}}},
+      {"by-model", {Kind::model, "acme/chat"}, {"--model", "acme/chat"}, {}},
+      {"by-developer", {Kind::developer, "acme"}, {"--developer", "acme"}, {}},
+      {"by-customer", {Kind::customer, "bank"}, {}, {{"ACCOUNT_CUSTOMER", "bank"}}},
+      {"by-cluster", {Kind::cluster, "alps"}, {}, {{"ACCOUNT_CLUSTER", "alps"}}},
+  };
+  const auto run_trains = [](const std::string& run) {
+    return eventually(
+        [&] {
+          for (const auto& status : keeper::live_runs(FileSystem::real())) {
+            if (status.run == run && status.steps > 3) return true;
+          }
+          return false;
+        },
+        seconds(20));
+  };
+  for (const auto& c : cases) {
+    const std::string inside = std::string(c.name) + "-in", outside = std::string(c.name) + "-out";
+    const std::vector<std::string> words = {"steps=4000", "seconds=80"};
+    Process stops = job(1, words, inside, "", 0, -1, c.options, c.environment);
+    Process goes_on = job(1, words, outside);
+    ASSERT_TRUE(run_trains(inside) && run_trains(outside)) << c.name;
+    send_stop(c.scope);
+    EXPECT_EQ(stops.wait(), 86) << c.name;
+    EXPECT_FALSE(goes_on.has_ended()) << c.name;
+  }
+}
+
 TEST_F(StopTest, AnAuthorityThatCannotBeReadAllowsNoStart) {
   std::filesystem::remove(authority_ + "/root.json");
   Process run = job(1, {"steps=3"});
