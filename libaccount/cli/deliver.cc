@@ -23,6 +23,7 @@ constexpr auto kLookAgain = std::chrono::milliseconds(50);
 // has latched what it found.
 constexpr auto kSettle = std::chrono::seconds(3);
 constexpr int64_t kNanoseconds = 1'000'000'000;
+constexpr int64_t kSayItNs = 5 * kNanoseconds;
 
 // How a receipt of an order that was obeyed reads, and of one that was not quite.
 bool is_over(const order::Receipt& receipt) {
@@ -85,14 +86,16 @@ class Answers {
 
   // Once delivered. True when all that were expected and all that answered are quiet; of a
   // rehearsal, when they are through with it, one way or the other.
-  bool wait(std::chrono::seconds patience) {
+  // Jobs whose steps take longer say so, and are waited for unless the patience is `firm`.
+  bool wait(std::chrono::seconds patience, bool firm) {
     const auto began = steady_clock::now();
     while (true) {
       look();
       const auto waited = steady_clock::now() - began;
       if (all_quiet() && (knows_all() || waited >= kSettle)) return true;
       if (waited >= kSettle) forget_the_ended();
-      if (waited >= patience) return false;
+      const bool expects_more = !firm && Clock::real().unix_ns() < latest_deadline();
+      if (waited >= patience && !expects_more) return false;
       std::this_thread::sleep_for(kLookAgain);
     }
   }
@@ -119,6 +122,15 @@ class Answers {
   }
 
  private:
+  // Of those that have not come to rest; with the seconds that a keeper takes to say that it has.
+  int64_t latest_deadline() const {
+    int64_t latest = 0;
+    for (const order::Receipt& receipt : receipts_) {
+      if (!is_done(order_, receipt)) latest = std::max(latest, receipt.quiet_by_unix_ns);
+    }
+    return latest == 0 ? 0 : latest + kSayItNs;
+  }
+
   const order::Receipt* find(const std::string& run, const std::string& node) const {
     const auto found = std::find_if(receipts_.begin(), receipts_.end(),
                                     [&](const auto& r) { return r.run == run && r.node == node; });
@@ -237,7 +249,8 @@ int after_stop(const OpenAuthority& authority, const order::Verified& verified,
   const order::Order& order = verified.order;
   const std::string_view verb = order::name(order.action);
   Answers answers(authority, order, !words.json);
-  const bool over = !words.no_wait && answers.wait(std::chrono::seconds(patience_seconds));
+  const bool over = !words.no_wait &&
+                    answers.wait(std::chrono::seconds(patience_seconds), words.wait.has_value());
   const bool well = over && answers.missing().empty();
   if (words.json) {
     Json receipts = Json::array();
@@ -295,7 +308,9 @@ int after_lift(const OpenAuthority& authority, const order::Verified& verified,
 }  // namespace
 
 void add_wait_options(const Verb& verb, WaitWords& words) {
-  verb.takes("--wait", words.wait, "Seconds to wait for all to have answered (default 60)");
+  verb.takes("--wait", words.wait,
+             "Seconds to wait for all to have answered (default 60, or as long as their steps "
+             "need)");
   verb.flag("--no-wait", words.no_wait, "Deliver, and leave");
   verb.flag("--json", words.json, "As JSON, once it is over");
 }

@@ -1,5 +1,7 @@
 // Keeper: orders. Opens the authorities before any rank is accepted, and gives Stop its turns.
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "count/transcript.h"
 #include "keeper/keeper.h"
@@ -8,6 +10,9 @@
 namespace account::keeper {
 
 namespace {
+
+constexpr int kReadAttempts = 20;
+constexpr auto kReadPause = std::chrono::milliseconds(100);
 
 // What an authority's order or a limit did to this run on another node counts here as well. A job
 // with neither reads its own node's ledger alone: each of its nodes would read those of all.
@@ -24,9 +29,23 @@ Result<std::vector<Json>> read_events(FileSystem& files, const KeeperOptions& op
   const std::string folder =
       asks_all_nodes(options) ? run : join_path(run, "node-" + options.place.node);
   if (!files.exists(folder)) return std::vector<Json>();
-  ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
-                           ledger::verify(files, folder, std::nullopt, &count::recount));
-  return ledger::events_of(report);
+  // A node that is just beginning looks like a damaged one for a moment; what stays damaged may
+  // have held a stop, and permits nothing.
+  for (int attempt = 1;; ++attempt) {
+    ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
+                             ledger::verify(files, folder, std::nullopt, &count::recount));
+    // Endorsements, anchors and runs that sealed nothing hold no orders.
+    const auto problem = std::ranges::find_if(
+        report.problems, [](const auto& one) { return one.place.starts_with("node-"); });
+    if (problem == report.problems.end()) return ledger::events_of(report);
+    if (attempt == kReadAttempts) {
+      return Status(
+          Code::corrupt,
+          "what stands against this run cannot be told: " + problem->place + ": " + problem->fault,
+          "see account verify " + run);
+    }
+    std::this_thread::sleep_for(kReadPause);
+  }
 }
 
 Result<std::unique_ptr<Stop>> open_stop(FileSystem& files, const Clock& clock,
@@ -59,8 +78,14 @@ Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& opt
 
 // `earlier` is what this node's ledger holds, which was read already.
 Status Keeper::judge_start(std::vector<Json> earlier) {
+  // A host is about to start a command. Any other keeper may have come to ranks that train, or wait
+  // at an edge: it stops or holds those, and refuses new ones one by one.
+  const bool takes_up = !options_.hosted && ranks_train(world_.files, options_.place);
   if (asks_all_nodes(options_)) {
-    ACCOUNT_ASSIGN_OR_RETURN(earlier, read_events(world_.files, options_));
+    auto all = read_events(world_.files, options_);
+    if (!all.ok() && !takes_up) return all.status();
+    if (all.ok()) earlier = std::move(all).value();
+    if (!all.ok()) voice_.trouble(all.status().to_string());
   }
   ACCOUNT_ASSIGN_OR_RETURN(stop_, open_stop(world_.files, world_.clock, options_, earlier));
   if (stop_ != nullptr) status_.authorities = stop_->authorities();
@@ -69,9 +94,7 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   if (!pending_.empty()) ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
   if (stop_ != nullptr) stop_->latched(brake_);
-  // A host is about to start a command. Any other keeper may have come to ranks that train, or wait
-  // at an edge: it stops or holds those, and refuses new ones one by one.
-  if (options_.hosted || !ranks_train(world_.files, options_.place)) return may_begin();
+  if (!takes_up) return may_begin();
   if (stop_ != nullptr) stop_->obey_what_stands();
   return Status();
 }

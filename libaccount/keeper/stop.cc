@@ -392,6 +392,7 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
   receipt.verified_unix_ns = obeyed.verified_unix_ns;
   receipt.latched_unix_ns = obeyed.latched_unix_ns;
   receipt.quiet_unix_ns = obeyed.quiet_unix_ns;
+  receipt.quiet_by_unix_ns = obeyed.verified_unix_ns + brake.quiet_ns();
   receipt.job = options_.job;
   for (const auto& [rank, last] : known ? obeyed.last_steps : brake.last_steps()) {
     receipt.ranks.push_back({rank, last.state, last.step});

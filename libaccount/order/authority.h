@@ -44,7 +44,8 @@ struct Receipt {
   std::string how;    // "agreed", "each at its own edge", "deadline"; empty until known
   uint64_t stop_edge = 0;
   int64_t verified_unix_ns = 0, latched_unix_ns = 0, quiet_unix_ns = 0;  // 0: not yet
-  Traits job;  // frozen when it was latched
+  int64_t quiet_by_unix_ns = 0;  // by when its ranks ought to be quiet; 0: it does not say
+  Traits job;                    // frozen when it was latched
   std::vector<Rank> ranks;
 };
 std::string write_receipt(const Receipt& receipt);

@@ -62,6 +62,7 @@ std::string write_receipt(const Receipt& receipt) {
   set_time(json, "verified_unix_ns", receipt.verified_unix_ns);
   set_time(json, "latched_unix_ns", receipt.latched_unix_ns);
   set_time(json, "quiet_unix_ns", receipt.quiet_unix_ns);
+  set_time(json, "quiet_by_unix_ns", receipt.quiet_by_unix_ns);
   json.set("job", to_json(receipt.job));
   json.set("ranks", std::move(ranks));
   return json.dump() + "\n";
@@ -86,6 +87,7 @@ Result<Receipt> parse_receipt(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(receipt.verified_unix_ns, get_time_ns(json, "verified_unix_ns"));
   ACCOUNT_ASSIGN_OR_RETURN(receipt.latched_unix_ns, get_time_ns(json, "latched_unix_ns"));
   ACCOUNT_ASSIGN_OR_RETURN(receipt.quiet_unix_ns, get_time_ns(json, "quiet_unix_ns"));
+  ACCOUNT_ASSIGN_OR_RETURN(receipt.quiet_by_unix_ns, get_time_ns(json, "quiet_by_unix_ns"));
   ACCOUNT_ASSIGN_OR_RETURN(const Json* job, json.get_object("job"));
   ACCOUNT_ASSIGN_OR_RETURN(receipt.job, traits_from_json(*job));
   ACCOUNT_ASSIGN_OR_RETURN(const Json* ranks, json.get_array("ranks"));

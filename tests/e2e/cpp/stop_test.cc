@@ -204,6 +204,20 @@ TEST_F(StopTest, OfEveryScopeTheJobInsideStopsAndTheOneOutsideGoesOn) {
   }
 }
 
+TEST_F(StopTest, ADamagedLedgerOfAnotherNodeAllowsNoStartForItMayHaveHeldAStop) {
+  Process run = job(1, {"steps=5"}, "r", "left");
+  EXPECT_EQ(run.wait(), 0) << run.err();
+  const std::string segment =
+      place("left").run_folder() + "/node-" + place("left").node + "/ledger/000001.jsonl";
+  std::string bytes = testing::read_file(segment);
+  ASSERT_FALSE(bytes.empty());
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(segment) << bytes;
+  Process other = job(1, {"steps=5"}, "r", "right");
+  EXPECT_EQ(other.wait(), 2) << other.err();
+  EXPECT_THAT(other.err(), HasSubstr("what stands against this run cannot be told: node-"));
+}
+
 TEST_F(StopTest, AnAuthorityThatCannotBeReadAllowsNoStart) {
   std::filesystem::remove(authority_ + "/root.json");
   Process run = job(1, {"steps=3"});
