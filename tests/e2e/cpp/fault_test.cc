@@ -182,7 +182,7 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
         trial.wrong = "a rank could export";
     }
     for (const RankTrace* rank : trial.ranks) {
-      if (rank->stopped != 0) kill(static_cast<pid_t>(rank->pid.load()), SIGKILL);
+      if (rank->stopped != 0 || is_running(*rank)) kill(static_cast<pid_t>(rank->pid), SIGKILL);
     }
     for (Process& node : trial.nodes) {
       node.kill(SIGCONT);
