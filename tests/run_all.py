@@ -61,7 +61,7 @@ def main() -> int:
 
     reports = build / "ctest.xml", build / "pytest.xml"
     outcomes = [
-        run("C++ tests", ["ctest", "--test-dir", str(build), "--output-on-failure", "-j2",
+        run("C++ tests", ["ctest", "--test-dir", str(build), "--output-on-failure", "-j3",
                           "--timeout", "1200", "--output-junit", str(reports[0])], reports[0]),
         run("Python tests", [sys.executable, "-m", "pytest", "-q", "--durations=5",
                              f"--junitxml={reports[1]}",
