@@ -213,6 +213,7 @@ void add_order(const Verb& program) {
   group.footer("Example:\n  account order why account/my-run");
   add_show(group);
   add_order_why(group);
+  add_order_dossier(group);
   add_order_sign(group);
   add_send(group);
 }

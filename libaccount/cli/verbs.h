@@ -38,6 +38,7 @@ void add_acknowledge(const Verb& group);  // a verb of `policy`
 void add_root(const Verb& program);
 void add_root_show(const Verb& group);  // a verb of `root`
 void add_order(const Verb& program);
-void add_order_why(const Verb& group);  // a verb of `order`
+void add_order_why(const Verb& group);  // verbs of `order`
+void add_order_dossier(const Verb& group);
 
 }  // namespace account::cli

@@ -80,6 +80,8 @@ def test_both_ranks_stop_at_one_step_export_nothing_and_are_not_restarted(
         "torch.save", "torch.jit.save", "PyTorchFileWriter", "safetensors.serialize",
         "safetensors.serialize_file", "distributed.checkpoint.save"}
     assert all("drill in the tests" in line["reason"] for line in refused)
+    why = json.loads(account("order", "why", run, "--json").stdout)
+    assert sum(why["exports_refused"].values()) == len(refused)
 
 
 def test_only_a_lift_with_two_of_three_keys_lets_it_train_again(

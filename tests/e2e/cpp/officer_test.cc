@@ -88,6 +88,20 @@ TEST_F(OfficerTest, StopsAJobByItsFolderReadsWhyAndLetsItGoOn) {
                              HasSubstr("(agreed): rank 0"), HasSubstr("accepted no lift")));
   EXPECT_EQ(job("officer-a", kShort).wait(), 86);
 
+  const std::string hash = stopped.out.substr(stopped.out.find("order ") + 6, 16);
+  const Said dossier = account({"order", "dossier", hash, "--authority", authority_});
+  EXPECT_EQ(dossier.code, 0) << dossier.err;
+  EXPECT_THAT(dossier.out, AllOf(HasSubstr("signed by 'officer'"), HasSubstr("rank 1: "),
+                                 HasSubstr(" verifies: "), HasSubstr("1 start refused"),
+                                 HasSubstr("not shown by this:")));
+  const auto facts = Json::parse(
+      account({"order", "dossier", hash, "--authority", authority_, "--json"}).out, 1 << 20);
+  ASSERT_TRUE(facts.ok());
+  const auto runs = facts->get_array("runs");
+  ASSERT_EQ((*runs)->items().size(), 1u);
+  EXPECT_EQ((*runs)->items()[0].get_string("run").value(), "officer-a");
+  EXPECT_EQ((*runs)->items()[0].get_string("trouble").value(), "");
+
   const Said lifted = account({"lift", "--all-standing", "--authority", authority_, "--key",
                                key("ceo"), "--key", key("cto")});
   EXPECT_EQ(lifted.code, 0) << lifted.err;
@@ -148,6 +162,10 @@ TEST_F(OfficerTest, PausesResumesAndRehearsesAndSaysWhatCameOfIt) {
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.out, HasSubstr("jobs that wait go on"));
   EXPECT_EQ(running.wait(), 0) << running.err();
+  const Said why = account({"order", "why", folder});
+  EXPECT_THAT(why.out, AllOf(HasSubstr("pause of job officer-e: looking into it"),
+                             HasSubstr("lifted by"), HasSubstr(": rehearsed at step ")))
+      << why.err;
   EXPECT_THAT(
       account({"resume", "--all-standing", "--authority", authority_, "--key", key("officer")}).err,
       HasSubstr("no pause of this authority stands"));

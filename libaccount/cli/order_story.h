@@ -1,0 +1,76 @@
+// What a run's ledgers say of the orders that it was given: obeyed, quiet, refused, lifted; its
+// rehearsals; and the exports that were tried. Shared by `order why` and `order dossier`.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "ledger/ledger.h"
+
+namespace account::cli {
+
+struct Latched {  // on one node
+  std::string node, because;
+  int64_t unix_ns = 0;
+};
+
+struct Quiet {  // on one node
+  std::string node, how;
+  int64_t stop_edge = 0;
+  Json ranks;
+};
+
+struct Rehearsal {  // on one node
+  std::string node, order, ending, how;
+  int64_t step = 0, quiet_after_ns = 0, unix_ns = 0;
+};
+
+struct Story {
+  std::string order;  // hash
+  std::string what;   // "stop of job r7 by safety officer: evaluation 12 failed"
+  std::string reason, ordered_by;
+  Json scope;
+  std::vector<Latched> latched;
+  std::vector<Quiet> quiet;
+  int64_t starts_refused = 0;
+  std::string refused_because;
+  std::set<std::string> lifted_by;  // hashes of lifts
+};
+
+// Of a report that verified.
+class Stories {
+ public:
+  explicit Stories(const ledger::Report& report);
+
+  std::vector<Story> all() const;
+  const std::vector<Rehearsal>& rehearsals() const { return rehearsals_; }
+  // Exports that were tried and refused, by the way that they were tried.
+  const std::map<std::string, int64_t>& refused_exports() const { return refused_exports_; }
+
+ private:
+  Story& story(const std::string& hash);
+  void read(const std::string& node, const Json& line);
+  void add_order(const std::string& node, const Json& line);
+  void add_quiet(const std::string& node, const Json& line);
+  void add_rehearsal(const std::string& node, const Json& line);
+  void add_lift(const Json& line);
+
+  std::map<std::string, Story> by_hash_;
+  std::vector<Rehearsal> rehearsals_;
+  std::map<std::string, int64_t> refused_exports_;
+};
+
+Json to_json(const Story& story);
+Json to_json(const Rehearsal& rehearsal);
+Json to_json(const std::map<std::string, int64_t>& refused_exports);
+void put(const Story& story);
+void put(const Rehearsal& rehearsal);
+void put(const std::map<std::string, int64_t>& refused_exports);
+// "rank 0 quiet at step 4, rank 1 quiet at step 4"
+std::string ranks_text(const Json& ranks);
+
+}  // namespace account::cli
