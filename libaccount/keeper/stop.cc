@@ -167,7 +167,28 @@ void Stop::turn(const JobTotals::View& view, const Brake& brake) {
     look_for_orders();
   }
   hear_peers(view);
+  find_quiet(brake);
   watch_rehearsal(brake);
+}
+
+// An order that comes when all are at rest already finds them so.
+void Stop::find_quiet(const Brake& brake) {
+  const Obeyed* first = leading();
+  if (first == nullptr || first->quiet_unix_ns == 0) return;
+  Json orders = Json::array();
+  for (auto& [hash, obeyed] : obeyed_) {
+    if (obeyed.action() != first->action() || obeyed.quiet_unix_ns != 0) continue;
+    obeyed.quiet_unix_ns = clock_.unix_ns();
+    obeyed.quiet_ns = clock_.monotonic_ns();
+    obeyed.decision = first->decision;
+    obeyed.last_steps = first->last_steps;
+    orders.push(sign::to_hex(hash));
+  }
+  if (orders.items().empty()) return;
+  Json body = brake.ledger_body();
+  body.set("orders", orders);
+  lines_.push_back({"quiet", body});
+  wants_seal_ = true;
 }
 
 void Stop::look_for_orders() {
@@ -186,32 +207,39 @@ void Stop::look_for_orders() {
   take(order::judge_running(now, settled_));
 }
 
+// What the other nodes obey, and what ended a pause there and has not ended it here.
+std::vector<order::Found> Stop::told_by(const JobTotals::View& view) const {
+  std::vector<order::Found> told;
+  for (const NodeTotal& other : view.others) {
+    const std::string place = "node " + other.node;
+    if (other.stop) {
+      for (const std::string& envelope : other.stop->envelopes) told.push_back({place, envelope});
+    }
+    for (const std::string& envelope : other.lifts) {
+      const bool known = std::find(lifts_.begin(), lifts_.end(), envelope) != lifts_.end();
+      if (!known) told.push_back({place, envelope});
+    }
+  }
+  return told;
+}
+
 // A stop that another keeper obeys is joined, even if it was settled here: who stops first takes
 // the others along. Its bytes are verified here like any other. So is what ended a pause there.
 void Stop::hear_peers(const JobTotals::View& view) {
+  const std::vector<order::Found> told = told_by(view);
+  if (told.empty()) return;
   order::StandingInput heard = input();
   heard.traces.clear();
-  bool any = false;
   for (order::AuthorityOrders& authority : heard.authorities) {
-    authority.found.clear();
-    for (const NodeTotal& other : view.others) {
-      const auto take_all = [&](const std::vector<std::string>& envelopes) {
-        for (const std::string& envelope : envelopes) {
-          authority.found.push_back({"node " + other.node, envelope});
-          any = true;
-        }
-      };
-      if (other.stop) take_all(other.stop->envelopes);
-      take_all(other.lifts);
-    }
+    authority.found = told;
     // What a lift that is heard of may end.
     for (const auto& [hash, obeyed] : obeyed_) {
-      if (!any || !obeyed.stop.known || obeyed.action() == Action::rehearse) continue;
+      if (!obeyed.stop.known || obeyed.action() == Action::rehearse) continue;
       if (obeyed.stop.authority != authority.chain.pin()) continue;
       authority.found.push_back({"obeyed", obeyed.stop.known->envelope});
     }
   }
-  if (any) take(order::judge_running(heard, {}));
+  take(order::judge_running(heard, {}));
 }
 
 void Stop::take(const order::Standing& standing) {

@@ -95,9 +95,11 @@ class Stop {
   void note_refused(const std::vector<order::Refused>& refused);
   void accept(const order::Verified& lift);
   void look_for_orders();
+  std::vector<order::Found> told_by(const JobTotals::View& view) const;
   void hear_peers(const JobTotals::View& view);
   void obey(const order::StandingStop& stop);
   void end(const sign::Digest& order, std::string_view ending);
+  void find_quiet(const Brake& brake);
   void watch_rehearsal(const Brake& brake);
   const Obeyed* leading() const;
   order::Receipt receipt_of(const Obeyed& obeyed, const Brake& brake) const;

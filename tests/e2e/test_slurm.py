@@ -87,7 +87,8 @@ def test_a_site_that_holds_jobs_by_exit_code_gets_no_further_than_the_start(
                            lambda: cluster.facts(job)["JobState"] == "SPECIAL_EXIT")
         before = last_steps(own)
         cluster("scontrol", "release", job)
-        cluster("scontrol", "update", f"JobId={job}", "StartTime=now")  # else in two minutes
+        # Not in two minutes, and not before Slurm has forgotten that it revoked the credential.
+        cluster("scontrol", "update", f"JobId={job}", "StartTime=now+5")
         refusal = f"stop {order[:16]} stands"
         harness.wait_until("the start to be refused",
                            lambda: refusal in own.with_suffix(".log").read_text(), timeout=200)

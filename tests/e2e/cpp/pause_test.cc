@@ -124,6 +124,33 @@ TEST_F(PauseTest, OfTwoPausesEachIsEndedByItself) {
   EXPECT_EQ(verify().totals.steps, 400u);
 }
 
+TEST_F(PauseTest, AStopThatComesWhenAllAreQuietFindsThemSo) {
+  Process run = job(1, {"steps=20000", "calls=5", "seconds=400", "goodbye=8"}, "r", "left");
+  ASSERT_TRUE(eventually(
+      [&] {
+        for (const auto& status : keeper::live_runs(FileSystem::real())) {
+          if (status.run_folder == place().run_folder() && status.steps > 3) return true;
+        }
+        return false;
+      },
+      seconds(20)));
+  const auto quiet = [&](const std::string& hash) {
+    return eventually(
+        [&] {
+          const auto receipts = OrderSender(authority_).receipts(hash);
+          return receipts.ok() && receipts->size() == 1 && receipts->front().state == "quiet";
+        },
+        seconds(7));
+  };
+  const std::string first = send_stop(this_job_);
+  ASSERT_TRUE(quiet(first));
+  ASSERT_FALSE(run.has_ended());
+  const std::string second = send_stop(everything_);
+  EXPECT_TRUE(quiet(second));
+  EXPECT_EQ(last_steps(second), last_steps(first));
+  EXPECT_EQ(run.wait(), 86) << run.err();
+}
+
 TEST_F(PauseTest, ARehearsalShowsThatAllWouldStopAndLosesNoStep) {
   const auto words = steps(600, 12);
   Process one = left(words), other = right(words);

@@ -2,10 +2,11 @@
 // plain count beside it. The tests kill it at random moments.
 //
 //   rank_program LOG [calls=N] [threads=N] [steps=N] [seconds=S] [exchange=DIR] [finish=no]
-//                    [couple=FILE] [model=NAME]
+//                    [couple=FILE] [model=NAME] [goodbye=S]
 //
 // Each step makes `calls` calls on each of `threads` threads, each call of kOperations; `seconds`
 // spreads the steps over that time; `couple` makes the ranks wait for each other in each step.
+// `goodbye` is how long it lives on when it is stopped.
 // Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it, 3
 // when a limit of its own did.
 #include <unistd.h>
@@ -90,6 +91,7 @@ int work(const std::map<std::string, std::string>& words, const std::string& log
     if (const Status status = run->step(); !status.ok()) {
       std::fprintf(stderr, "step: %s\n", status.to_string().c_str());
       if (status.code() == Code::threshold_reached) return 3;
+      std::this_thread::sleep_for(std::chrono::duration<double>(number(words, "goodbye", 0)));
       return status.code() == Code::shutdown_ordered ? 86 : 4;
     }
     std::this_thread::sleep_for(pause);
