@@ -25,19 +25,10 @@ constexpr auto kSettle = std::chrono::seconds(3);
 constexpr int64_t kNanoseconds = 1'000'000'000;
 constexpr int64_t kSayItNs = 5 * kNanoseconds;
 
-// How a receipt of an order that was obeyed reads, and of one that was not quite.
-bool is_over(const order::Receipt& receipt) {
-  static const std::set<std::string> kOver = {
-      "quiet", "refused", "resumed", "rehearsed", "not agreed", "not quiet in time", "interrupted"};
-  return kOver.contains(receipt.state);
-}
-bool is_done(const order::Order& order, const order::Receipt& receipt) {
-  if (order.action == order::Action::pause && receipt.state == "waiting") return true;
-  return is_over(receipt);
-}
+// A rehearsal may be over without having shown what it was to show.
 bool is_well(const order::Order& order, const order::Receipt& receipt) {
-  return order.action == order::Action::rehearse ? receipt.state == "rehearsed"
-                                                 : is_done(order, receipt);
+  return receipt.at_rest() &&
+         (order.action != order::Action::rehearse || receipt.state == "rehearsed");
 }
 
 // A job that runs on this node and that the stop is about: its nodes ought to answer.
@@ -126,7 +117,7 @@ class Answers {
   int64_t latest_deadline() const {
     int64_t latest = 0;
     for (const order::Receipt& receipt : receipts_) {
-      if (!is_done(order_, receipt)) latest = std::max(latest, receipt.quiet_by_unix_ns);
+      if (!receipt.at_rest()) latest = std::max(latest, receipt.quiet_by_unix_ns);
     }
     return latest == 0 ? 0 : latest + kSayItNs;
   }
@@ -149,7 +140,7 @@ class Answers {
     });
     return answered && !receipts_.empty() &&
            std::all_of(receipts_.begin(), receipts_.end(),
-                       [&](const auto& receipt) { return is_done(order_, receipt); });
+                       [](const auto& receipt) { return receipt.at_rest(); });
   }
 
   // A job that was over before the order reached it will not answer.
@@ -174,7 +165,7 @@ class Answers {
 
   void tell(const order::Receipt& receipt) {
     const std::string job = fmt::format("run {}, node {}", receipt.run, receipt.node);
-    if (!is_done(order_, receipt)) return tell_once(fmt::format("{}: {}", job, receipt.state));
+    if (!receipt.at_rest()) return tell_once(fmt::format("{}: {}", job, receipt.state));
     const std::string how = receipt.how.empty() ? "" : fmt::format(" ({})", receipt.how);
     if (order_.action == order::Action::rehearse) {
       const int64_t took = receipt.quiet_unix_ns - receipt.verified_unix_ns;

@@ -2,7 +2,6 @@
 // ranks that came to rest, with what it does not show. For whoever has to answer for it later.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>

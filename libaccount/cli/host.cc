@@ -80,9 +80,6 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.job.developer = settings.developer;
   options.job.customer = settings.customer;
   options.job.cluster = settings.cluster;
-  ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(settings.resume, settings.parents));
-  options.job.origins = origins.runs;
-  options.job.lineage = origins.models;
   if (const auto text = environment("ACCOUNT_SEAL_SECONDS")) {
     char* end = nullptr;
     const double seconds = std::strtod(text->c_str(), &end);
@@ -94,6 +91,13 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
     options.seal_ns = static_cast<int64_t>(seconds * 1e9);
   }
   return options;
+}
+
+Status add_origins(const Settings& settings, keeper::KeeperOptions& options) {
+  ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(settings.resume, settings.parents));
+  options.job.origins = origins.runs;
+  options.job.lineage = origins.models;
+  return {};
 }
 
 std::string command_digest(const std::vector<std::string>& words) {

@@ -27,6 +27,10 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
 Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
                                              const Environment& environment);
 
+// Where the job's weights come from, by the checkpoint and the records that it names. Fails, naming
+// the file, where one is missing or does not verify.
+Status add_origins(const Settings& settings, keeper::KeeperOptions& options);
+
 // By this a stopped job is known again under another run id: the words, and who runs them.
 std::string command_digest(const std::vector<std::string>& words);
 

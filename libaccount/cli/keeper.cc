@@ -41,7 +41,11 @@ Result<keeper::KeeperOptions> options_from(const KeeperWords& words) {
         return environment(name);
       });
   if (!settings.ok()) return settings.status();
-  return keeper_options(*settings, environment);
+  ACCOUNT_ASSIGN_OR_RETURN(keeper::KeeperOptions options, keeper_options(*settings, environment));
+  // The rank has judged them. To a keeper that comes later they may be gone, rotated away: the
+  // ledger remembers then.
+  (void)add_origins(*settings, options).ok();
+  return options;
 }
 
 // SIGTERM says that the machine goes down: what was counted is sealed at once, and the keeper stays

@@ -29,6 +29,9 @@ int may_start(const MayStartWords& words, const std::vector<std::string>& comman
   if (!settings.ok()) return fail("may-start", settings.status());
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("may-start", options.status());
+  if (const Status known = add_origins(*settings, *options); !known.ok()) {
+    return fail("may-start", known);
+  }
   if (!command.empty()) options->job.command = command_digest(command);
   if (settings->off) return kYes;
   int64_t patience = 0;

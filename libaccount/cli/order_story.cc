@@ -33,6 +33,18 @@ Result<order::Order> order_of(const Json& line) {
 
 double seconds(int64_t ns) { return static_cast<double>(ns) / 1e9; }
 
+// "rank 0 quiet at step 4, rank 1 quiet at step 4"
+std::string ranks_text(const Json& ranks) {
+  std::string text;
+  for (const Json& rank : ranks.items()) {
+    const auto number = rank.get_integer("rank"), step = rank.get_integer("last_step");
+    if (!number.ok() || !step.ok()) continue;
+    text += fmt::format("{}rank {} {} at step {}", text.empty() ? "" : ", ", *number,
+                        text_of(rank, "state"), *step);
+  }
+  return text;
+}
+
 }  // namespace
 
 Stories::Stories(const ledger::Report& report) {
@@ -158,20 +170,9 @@ Json to_json(const Story& story) {
                        {"lifted_by", std::move(lifts)}});
 }
 
-std::string ranks_text(const Json& ranks) {
-  std::string text;
-  for (const Json& rank : ranks.items()) {
-    const auto number = rank.get_integer("rank"), step = rank.get_integer("last_step");
-    if (!number.ok() || !step.ok()) continue;
-    text += fmt::format("{}rank {} {} at step {}", text.empty() ? "" : ", ", *number,
-                        text_of(rank, "state"), *step);
-  }
-  return text;
-}
-
 void put(const Story& story) {
   put_line(fmt::format("order {}  {}", story.order,
-                       story.what.empty() ? "a stop that was never obeyed here" : story.what));
+                       story.what.empty() ? "an order that was never obeyed here" : story.what));
   for (const Latched& one : story.latched) {
     put_line(fmt::format("  obeyed on node {} at {}: {}", one.node, to_iso8601(one.unix_ns),
                          one.because));

@@ -70,7 +70,5 @@ Json to_json(const std::map<std::string, int64_t>& refused_exports);
 void put(const Story& story);
 void put(const Rehearsal& rehearsal);
 void put(const std::map<std::string, int64_t>& refused_exports);
-// "rank 0 quiet at step 4, rank 1 quiet at step 4"
-std::string ranks_text(const Json& ranks);
 
 }  // namespace account::cli

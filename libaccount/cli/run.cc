@@ -198,6 +198,7 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
   if (!command_exists(words_of_command[0])) return not_started(words_of_command[0], ENOENT);
   auto options = keeper_options(*settings, process_environment());
   if (!options.ok()) return fail("run", options.status());
+  if (const Status known = add_origins(*settings, *options); !known.ok()) return fail("run", known);
   options->hosted = true;
   options->job.command = command_digest(words_of_command);
 

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <initializer_list>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -130,8 +129,9 @@ Status lock_process() {
   const long result =
       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
   if (result < 0) return failed("seccomp", errno);
-  if (result > 0)
+  if (result > 0) {
     return failed("thread " + std::to_string(result) + " has a filter of its own", EBUSY);
+  }
   locked = true;
   return {};
 }

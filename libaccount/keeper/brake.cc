@@ -227,11 +227,11 @@ void Brake::end_the_rest(const std::vector<Watch*>& ranks) {
   if (over < 0) return;
   for (const Watch* watch : ranks) {
     if (!watch->ended.empty() || !watch->page->alive()) continue;
-    if (!last_told_) {
+    if (!ends_the_rest_) {
       remarks_.push_back("rank " + std::to_string(watch->line.rank) +
                          " has stopped training and does not end; it is ended");
     }
-    last_told_ = true;
+    ends_the_rest_ = true;
     end_process(*watch, over >= kTermBeforeNs);
   }
 }

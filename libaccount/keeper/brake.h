@@ -103,7 +103,7 @@ class Brake {
   int64_t held_ns_ = 0;   // since when votes are waited for
   int64_t began_ns_ = 0;  // since when the deadline runs
   int64_t quiet_at_ns_ = 0;
-  bool last_told_ = false;
+  bool ends_the_rest_ = false;
   bool forced_ = false;
   std::map<int, LastStep> last_steps_;
 

@@ -108,7 +108,6 @@ class Keeper {
   void settle_lost_pages();
   void observe(Watch& watch);
   void take_mail(Watch& watch);
-  void learn(std::string_view text);
   void note_missing_ranks();
 
   // seal.cc

@@ -11,7 +11,8 @@ namespace account::keeper {
 
 namespace {
 
-constexpr int kReadAttempts = 20;
+// How long a node that is just beginning may look like a damaged one.
+constexpr auto kReadPatience = std::chrono::seconds(2);
 constexpr auto kReadPause = std::chrono::milliseconds(100);
 
 // What an authority's order or a limit did to this run on another node counts here as well. A job
@@ -31,14 +32,15 @@ Result<std::vector<Json>> read_events(FileSystem& files, const KeeperOptions& op
   if (!files.exists(folder)) return std::vector<Json>();
   // A node that is just beginning looks like a damaged one for a moment; what stays damaged may
   // have held a stop, and permits nothing.
-  for (int attempt = 1;; ++attempt) {
+  const auto until = std::chrono::steady_clock::now() + kReadPatience;
+  while (true) {
     ACCOUNT_ASSIGN_OR_RETURN(const ledger::Report report,
                              ledger::verify(files, folder, std::nullopt, &count::recount));
     // Endorsements, anchors and runs that sealed nothing hold no orders.
     const auto problem = std::ranges::find_if(
         report.problems, [](const auto& one) { return one.place.starts_with("node-"); });
     if (problem == report.problems.end()) return ledger::events_of(report);
-    if (attempt == kReadAttempts) {
+    if (std::chrono::steady_clock::now() >= until) {
       return Status(
           Code::corrupt,
           "what stands against this run cannot be told: " + problem->place + ": " + problem->fault,
@@ -167,12 +169,9 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
     totals_->hurry(wanted.has_value());
     refresh_status();  // posts the vote
   }
-  if (!brake_.turn(ranks, view)) return;
-  if (ordered) {
-    stop_->note_quiet(brake_);
-  } else {
-    limits_.note_quiet(brake_);
-  }
+  const bool just_quiet = brake_.turn(ranks, view);
+  if (ordered && brake_.phase() == Brake::Phase::quiet) stop_->note_quiet(brake_);
+  if (!ordered && just_quiet) limits_.note_quiet(brake_);
 }
 
 // Ranks that an earlier keeper made wait, for what ended before this one came.

@@ -158,12 +158,13 @@ void Keeper::take_mail(Watch& watch) {
       take_save(watch, body_of(event.text, "saved"));
       continue;
     }
-    if (event.kind == tally::EventKind::note) learn(event.text);
     const std::string_view kind = event.kind == tally::EventKind::op_named ? "uncounted"
                                   : event.kind == tally::EventKind::export_refused
                                       ? "export_refused"
                                       : "reported";
-    later([is_gap, line = watch.line, body = body_of(event.text, kind)](ledger::Writer& writer) {
+    Json told = body_of(event.text, kind);
+    if (stop_ != nullptr) stop_->learn(told);
+    later([is_gap, line = watch.line, body = std::move(told)](ledger::Writer& writer) {
       Json whole = body;
       whole.set("incarnation", writer.incarnation(line));
       is_gap ? writer.gap(whole) : writer.event("note", whole);
@@ -184,24 +185,6 @@ void Keeper::take_mail(Watch& watch) {
     writer.transcript(writer.incarnation(line), transcript.step, transcript.not_kept,
                       transcript.lines);
   });
-}
-
-// Where its weights come from may be what a stop is about.
-void Keeper::learn(std::string_view text) {
-  if (stop_ == nullptr) return;
-  const Json note = body_of(text, "reported");
-  const auto kind = note.get_string("kind");
-  if (!kind.ok() || *kind != "loaded") return;
-  const auto list = [&](std::string_view name) {
-    std::vector<std::string> items;
-    const auto found = note.get_array(name);
-    if (!found.ok()) return items;
-    for (const Json& item : (*found)->items()) {
-      if (item.kind() == Json::Kind::string) items.push_back(item.as_string());
-    }
-    return items;
-  };
-  stop_->learn(list("runs"), list("models"));
 }
 
 // The rank puts the sidecar beside its checkpoint itself: a keeper that waited for a network mount

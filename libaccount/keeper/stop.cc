@@ -73,6 +73,8 @@ void Stop::remember(const std::vector<Json>& events) {
       const auto action = event.get_string("action");
       const bool pause = action.ok() && *action == order::name(Action::pause);
       if (pause && envelope.ok()) kept_[pin].push_back({"ledger", *envelope});
+    } else if (type == "note") {
+      learn(event);
     } else if (type == "rehearsal" && digest.ok()) {
       ended_.insert(*digest);
     } else if (type == "lift" && envelope.ok() && !pin.empty()) {
@@ -150,11 +152,22 @@ void Stop::note_refused(const std::vector<order::Refused>& refused) {
   }
 }
 
-void Stop::learn(const std::vector<std::string>& origins, const std::vector<std::string>& lineage) {
-  order::Traits& job = options_.job;
-  job.origins.insert(job.origins.end(), origins.begin(), origins.end());
-  job.lineage.insert(job.lineage.end(), lineage.begin(), lineage.end());
-  learned_ = true;
+void Stop::learn(const Json& note) {
+  const auto kind = note.get_string("kind");
+  if (!kind.ok() || *kind != "loaded") return;
+  const auto add = [&](std::string_view member, std::vector<std::string>& items) {
+    const auto found = note.get_array(member);
+    if (!found.ok()) return;
+    for (const Json& item : (*found)->items()) {
+      if (item.kind() != Json::Kind::string) continue;
+      const bool known = std::find(items.begin(), items.end(), item.as_string()) != items.end();
+      if (known || item.as_string() == options_.job.run) continue;
+      items.push_back(item.as_string());
+      learned_ = true;
+    }
+  };
+  add("runs", options_.job.origins);
+  add("models", options_.job.lineage);
 }
 
 void Stop::obey_what_stands() {
@@ -167,28 +180,7 @@ void Stop::turn(const JobTotals::View& view, const Brake& brake) {
     look_for_orders();
   }
   hear_peers(view);
-  find_quiet(brake);
   watch_rehearsal(brake);
-}
-
-// An order that comes when all are at rest already finds them so.
-void Stop::find_quiet(const Brake& brake) {
-  const Obeyed* first = leading();
-  if (first == nullptr || first->quiet_unix_ns == 0) return;
-  Json orders = Json::array();
-  for (auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.action() != first->action() || obeyed.quiet_unix_ns != 0) continue;
-    obeyed.quiet_unix_ns = clock_.unix_ns();
-    obeyed.quiet_ns = clock_.monotonic_ns();
-    obeyed.decision = first->decision;
-    obeyed.last_steps = first->last_steps;
-    orders.push(sign::to_hex(hash));
-  }
-  if (orders.items().empty()) return;
-  Json body = brake.ledger_body();
-  body.set("orders", orders);
-  lines_.push_back({"quiet", body});
-  wants_seal_ = true;
 }
 
 void Stop::look_for_orders() {
@@ -378,19 +370,21 @@ std::optional<Braking> Stop::wanted() const {
   return braking;
 }
 
+// Also of an order that comes when all are at rest already.
 void Stop::note_quiet(const Brake& brake) {
   const Obeyed* first = leading();
   if (first == nullptr) return;
   const Action action = first->action();
   Json orders = Json::array();
   for (auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.action() != action) continue;
+    if (obeyed.action() != action || obeyed.quiet_unix_ns != 0) continue;
     obeyed.quiet_unix_ns = clock_.unix_ns();
     obeyed.quiet_ns = clock_.monotonic_ns();
     obeyed.decision = brake.decision();
     obeyed.last_steps = brake.last_steps();
     orders.push(sign::to_hex(hash));
   }
+  if (orders.items().empty()) return;
   remarks_.push_back((action == Action::stop ? "quiet (" : "waiting (") +
                      std::string(brake.decision().how) + "): " + brake.spoken());
   if (action == Action::rehearse) return;

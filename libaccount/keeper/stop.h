@@ -48,8 +48,9 @@ class Stop {
   // "PATH#pin" of those it obeys.
   std::vector<std::string> authorities() const;
 
-  // Weights that the job says it began from: another name of the job.
-  void learn(const std::vector<std::string>& origins, const std::vector<std::string>& lineage);
+  // A note of the ledger; of kind `loaded` it tells where the job's weights come from, which is
+  // another name of it.
+  void learn(const Json& note);
 
   // For a keeper that comes to ranks which train already: what stood against the start stops them.
   void obey_what_stands();
@@ -59,6 +60,7 @@ class Stop {
   // What the ranks have to do; nothing while no order is obeyed.
   std::optional<Braking> wanted() const;
   bool stopping() const;
+  // While all ranks are at rest for what is wanted; may be said again and again.
   void note_quiet(const Brake& brake);
   // Whether ranks that this order made wait may go on: it was a pause, and is lifted.
   bool has_ended(const sign::Digest& order) const { return ended_.contains(order); }
@@ -99,7 +101,6 @@ class Stop {
   void hear_peers(const JobTotals::View& view);
   void obey(const order::StandingStop& stop);
   void end(const sign::Digest& order, std::string_view ending);
-  void find_quiet(const Brake& brake);
   void watch_rehearsal(const Brake& brake);
   const Obeyed* leading() const;
   order::Receipt receipt_of(const Obeyed& obeyed, const Brake& brake) const;

@@ -40,13 +40,17 @@ struct Receipt {
   sign::Digest order{};
   std::string authority;  // pin
   std::string run, node;
-  std::string state;  // "latched", "stopping", "quiet", "refused" (a start)
+  std::string state;  // authority_format.md, Receipts
   std::string how;    // "agreed", "each at its own edge", "deadline"; empty until known
   uint64_t stop_edge = 0;
   int64_t verified_unix_ns = 0, latched_unix_ns = 0, quiet_unix_ns = 0;  // 0: not yet
   int64_t quiet_by_unix_ns = 0;  // by when its ranks ought to be quiet; 0: it does not say
   Traits job;                    // frozen when it was latched
   std::vector<Rank> ranks;
+
+  // Nothing more will come of the order there, or nothing until it ends: its ranks are quiet, wait,
+  // or were refused; a rehearsal is over.
+  bool at_rest() const;
 };
 std::string write_receipt(const Receipt& receipt);
 Result<Receipt> parse_receipt(std::string_view bytes);

@@ -16,7 +16,9 @@ namespace {
 constexpr auto kLookAgain = std::chrono::milliseconds(50);
 
 OrderReceipt to_public(const order::Receipt& receipt) {
-  OrderReceipt result{receipt.run, receipt.node, receipt.state, receipt.how, receipt.stop_edge, {}};
+  OrderReceipt result{
+      receipt.run, receipt.node, receipt.state, receipt.at_rest(), receipt.how, receipt.stop_edge,
+      {}};
   result.ranks.reserve(receipt.ranks.size());
   for (const auto& rank : receipt.ranks) {
     result.ranks.push_back({rank.rank, rank.state, rank.last_step});
@@ -24,14 +26,10 @@ OrderReceipt to_public(const order::Receipt& receipt) {
   return result;
 }
 
-bool done(const OrderReceipt& receipt) {
-  return receipt.state == "quiet" || receipt.state == "refused";
-}
-
 Status not_quiet(const std::vector<OrderReceipt>& receipts) {
   std::string who;
   for (const OrderReceipt& receipt : receipts) {
-    if (done(receipt)) continue;
+    if (receipt.at_rest) continue;
     if (!who.empty()) who += ", ";
     who += fmt::format("run {} on node {} ({})", receipt.run, receipt.node, receipt.state);
   }
@@ -77,7 +75,7 @@ Result<std::vector<OrderReceipt>> OrderSender::wait(std::string_view order,
   const auto end = steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
   while (true) {
     ACCOUNT_ASSIGN_OR_RETURN(auto found, receipts(order));
-    if (!found.empty() && std::all_of(found.begin(), found.end(), done)) return found;
+    if (!found.empty() && std::ranges::all_of(found, &OrderReceipt::at_rest)) return found;
     if (steady_clock::now() >= end) return not_quiet(found);
     std::this_thread::sleep_for(kLookAgain);
   }

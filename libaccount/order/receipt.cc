@@ -1,6 +1,8 @@
 // Receipts as JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/json.h"
@@ -44,6 +46,13 @@ Result<Receipt::Rank> parse_rank(const Json& json) {
 }
 
 }  // namespace
+
+bool Receipt::at_rest() const {
+  constexpr std::string_view kAtRest[] = {"quiet",       "refused",          "waiting",
+                                          "resumed",     "rehearsed",        "not agreed",
+                                          "interrupted", "not quiet in time"};
+  return std::find(std::begin(kAtRest), std::end(kAtRest), state) != std::end(kAtRest);
+}
 
 std::string write_receipt(const Receipt& receipt) {
   Json ranks = Json::array();

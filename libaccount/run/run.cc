@@ -69,7 +69,7 @@ Status meet_keeper(const Settings& settings, tally::Page& page) {
                 "its own line on stderr says why; ACCOUNT=off trains without counting");
 }
 
-// Where it cannot be, the gate alone refuses exports; the ledger says so.
+// Where it cannot be, the gate alone refuses exports; the ledger of a rank that has a page says so.
 void lock_if_asked(const Settings& settings) {
   if (!settings.locks) return;
   const Status locked = halt::lock_process();
@@ -90,7 +90,7 @@ struct Run::State {
   tally::Counters before;  // what this process had counted when the run began
   std::vector<Uncounted> uncounted_before;
   size_t audits_before = 0;
-  bool finished = false;
+  bool finished = false, stopped = false;
   Status finish_status;
   std::mutex roads_mutex;
   std::vector<std::shared_ptr<Exchange>> roads;  // all there were: a step may be in an earlier one
@@ -186,7 +186,11 @@ Status Run::obey() {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
   Status obeyed = halt::obey(state_->page->layout(), Clock::real());
   if (obeyed.ok()) state_->pass_edge_on();
-  if (obeyed.code() == Code::shutdown_ordered) lock_if_asked(state_->settings);
+  const bool first_stop = obeyed.code() == Code::shutdown_ordered && !state_->stopped;
+  if (first_stop) {
+    state_->stopped = true;
+    lock_if_asked(state_->settings);
+  }
   return obeyed;
 }
 

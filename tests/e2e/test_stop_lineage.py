@@ -1,5 +1,7 @@
 """A stopped run's weights are known again, whoever loads them, by sidecar or record."""
 
+import os
+import signal
 import sys
 
 import harness
@@ -57,3 +59,26 @@ def test_it_may_be_loaded_once_the_stop_is_lifted(account, authority, checkpoint
     loaded = [line for line in ledger_lines(tmp_path / "account/second")
               if line.get("kind") == "loaded"]
     assert loaded and all(line["runs"] == ["first"] for line in loaded)
+
+
+def test_a_keeper_comes_anew_though_the_checkpoint_is_gone_by_then(account, authority,  # noqa: F811
+                                                                   tmp_path):
+    kept, runs = tmp_path / "kept.pt", tmp_path / "account"
+    harness.run_job(account.run_command("--run", "before", "--dir", runs,
+                                        command=[*PROGRAM, "--keep", str(kept)]),
+                    tmp_path / "log-before")
+    checkpoint = tmp_path / "moved.pt"
+    with harness.Job([*PROGRAM, "--steps", str(MANY)], tmp_path / "log", ACCOUNT_DIR=str(runs),
+                     ACCOUNT_RUN="after", ACCOUNT_RESUME=str(checkpoint),
+                     ACCOUNT_AUTHORITY=str(authority.path)) as training:
+        def keeper() -> int:
+            live = [run for run in account.live(runs) if run["run"] == "after"]
+            return live[0]["keeper_pid"] if live and live[0]["steps"] > 0 else 0
+
+        first = harness.wait_until("its keeper", keeper)
+        for path in tmp_path.glob("moved.pt*"):
+            path.unlink()
+        os.kill(first, signal.SIGKILL)
+        harness.wait_until("another keeper", lambda: keeper() not in (0, first))
+        authority.stop("job:after")
+        training.wait(86)

@@ -32,6 +32,14 @@ def test_nothing_leaves_a_locked_process_and_its_account_goes_on(account, author
     assert account.verify(tmp_path / "account/r")["ok"] is True
 
 
+def test_the_same_setting_may_be_said_again(authority, tmp_path):  # noqa: F811
+    program = ("import libaccount as account\n"
+               f"words = dict(setting='lock', run='r', dir={str(tmp_path / 'account')!r},"
+               f" authority={str(authority.path)!r})\n"
+               "assert account.start(**words) is account.start(**words)\n")
+    harness.run_job([sys.executable, "-c", program], tmp_path / "log")
+
+
 def test_a_script_cannot_loosen_it_and_a_run_is_not_made_stricter_later(account, authority,  # noqa: F811
                                                                         tmp_path):
     program = ("import torch, libaccount as account  # the run begins with torch\n"

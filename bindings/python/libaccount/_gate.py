@@ -61,26 +61,27 @@ def _name_of(target: object) -> str:
     return "a buffer"
 
 
-def _asking(way: str, function: Callable[..., Any], position: int, name: str) -> Any:
-    """`function`, once it is permitted; its argument at `position`, or `name`, is the target."""
+def _first(
+    act: Callable[[object], None], function: Callable[..., Any], position: int, name: str
+) -> Any:
+    """`function`, after `act` was called with its argument at `position`, or `name`."""
 
     @functools.wraps(function)
-    def asks_first(*args: Any, **kwargs: Any) -> Any:
-        permit(way, args[position] if len(args) > position else kwargs.get(name))
+    def acts_first(*args: Any, **kwargs: Any) -> Any:
+        act(args[position] if len(args) > position else kwargs.get(name))
         return function(*args, **kwargs)
 
-    return asks_first
+    return acts_first
+
+
+def _asking(way: str, function: Callable[..., Any], position: int, name: str) -> Any:
+    """`function`, once it is permitted to write to that argument."""
+    return _first(functools.partial(permit, way), function, position, name)
 
 
 def _telling(function: Callable[..., Any], position: int, name: str) -> Any:
-    """`function`, which loads weights from its argument at `position`, or `name`."""
-
-    @functools.wraps(function)
-    def tells_first(*args: Any, **kwargs: Any) -> Any:
-        tell_loaded(args[position] if len(args) > position else kwargs.get(name))
-        return function(*args, **kwargs)
-
-    return tells_first
+    """`function`, which loads weights from that argument."""
+    return _first(tell_loaded, function, position, name)
 
 
 # --- torch ----------------------------------------------------------------------------------------

@@ -27,9 +27,10 @@ class Run:
     Steps end where the first optimizer that steps says so, until step() is called by hand.
     """
 
-    def __init__(self, inner: Any, hook: StepHook | None) -> None:
+    def __init__(self, inner: Any, hook: StepHook | None, setting: str = "count") -> None:
         self._inner = inner
         self._hook = hook
+        self._setting = setting
 
     def step(self) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
@@ -182,15 +183,20 @@ def start(
     return _current
 
 
+_STRICTNESS = ("count", "stop", "lock")
+
+
+def _stricter(one: str, other: str) -> str:
+    return max(one, other, key=_STRICTNESS.index)
+
+
 def _refuse_stricter(setting: str, run: Run) -> None:
     """A run that has begun already is not made stricter: nobody would know since when."""
-    here = os.environ.get("ACCOUNT_SETTING", "stop" if run.authority else "count")
-    strictness = ("count", "stop", "lock")
-    if setting not in strictness:
+    if setting not in _STRICTNESS:
         raise Error(f"{setting!r} is no setting; say count, stop or lock", "invalid_argument")
-    if strictness.index(setting) > strictness.index(here):
+    if _stricter(setting, run._setting) != run._setting:
         raise Error(
-            f"run {run.id} was begun with setting {here!r}; name {setting!r} where it begins "
+            f"run {run.id} was begun with setting {run._setting!r}; name {setting!r} where it begins "
             "(account run --authority, --setting)",
             "invalid_argument",
         )
@@ -255,7 +261,10 @@ def _open(
     if inner.authority:
         _gate.install()
 
-    opened = Run(inner, StepHook(inner.step, core.mark_optimizer))
+    # The core has refused what is no setting, and what needs an authority and has none.
+    held = _stricter(setting, os.environ.get("ACCOUNT_SETTING") or "count")
+    held = _stricter(held, "stop" if inner.authority else "count")
+    opened = Run(inner, StepHook(inner.step, core.mark_optimizer), held)
     if torch.distributed.is_available():
         inner.use_store_exchange("0")  # the default group; looked for until it exists
     return opened

@@ -26,8 +26,9 @@ struct OrderReceipt {
     uint64_t last_step = 0;
   };
   std::string run, node;
-  std::string state;  // "latched", "stopping", "quiet", "refused"
-  std::string how;    // "agreed", "each at its own edge", "deadline", or empty
+  std::string state;     // "stopping", "quiet", "waiting", "rehearsed", ... (authority_format.md)
+  bool at_rest = false;  // nothing more will come of the order there, until it ends
+  std::string how;       // "agreed", "each at its own edge", "deadline", or empty
   uint64_t stop_edge = 0;
   std::vector<Rank> ranks;
 };
@@ -49,9 +50,10 @@ class ACCOUNT_API OrderSender {
   // The answers so far to the order of that hash; none is no failure.
   Result<std::vector<OrderReceipt>> receipts(std::string_view order) const;
 
-  // Waits until at least one node has answered and every one that did is quiet (or refused to
-  // start). unavailable after `timeout_seconds`, naming who is not quiet. Who never answers is not
-  // waited for: only the caller knows how many nodes ought to.
+  // Waits until at least one node has answered and every one that did is at rest: quiet, waiting at
+  // a pause, through with a rehearsal, or refused to start. unavailable after `timeout_seconds`,
+  // naming who is not quiet. Who never answers is not waited for: only the caller knows how many
+  // nodes ought to.
   Result<std::vector<OrderReceipt>> wait(std::string_view order, double timeout_seconds) const;
 
  private:

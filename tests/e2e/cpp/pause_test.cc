@@ -13,19 +13,6 @@ class PauseTest : public StopTest {
   }
   Process left(const std::vector<std::string>& words) { return job(4, words, "r", "left", 0, 2); }
   Process right(const std::vector<std::string>& words) { return job(4, words, "r", "right", 2, 2); }
-  bool both_train() const {
-    return eventually(
-        [&] {
-          for (const auto& status : keeper::live_runs(FileSystem::real())) {
-            if (status.run_folder == place().run_folder() && status.steps > 3 &&
-                status.nodes_seen.size() == 1) {
-              return true;
-            }
-          }
-          return false;
-        },
-        seconds(20));
-  }
   order::Order order_to(order::Action action) const {
     order::Order order = stop_order(this_job_);
     order.action = action;
@@ -68,7 +55,7 @@ class PauseTest : public StopTest {
 TEST_F(PauseTest, RanksOfTwoNodesWaitAtOneStepUntilAStopKeyLetsThemGoOn) {
   const auto words = steps(400, 8);
   Process one = left(words), other = right(words);
-  ASSERT_TRUE(both_train());
+  ASSERT_TRUE(run_trains("r", 1));
   const std::string hash = send(order_to(order::Action::pause));
   ASSERT_TRUE(answered(hash, "waiting"));
   expect_one_step(hash);
@@ -94,7 +81,7 @@ TEST_F(PauseTest, RanksOfTwoNodesWaitAtOneStepUntilAStopKeyLetsThemGoOn) {
 TEST_F(PauseTest, AStopDuringAPauseStops) {
   const auto words = steps(20000, 400);
   Process one = left(words), other = right(words);
-  ASSERT_TRUE(both_train());
+  ASSERT_TRUE(run_trains("r", 1));
   const std::string pause = send(order_to(order::Action::pause));
   ASSERT_TRUE(answered(pause, "waiting"));
   const std::string stop = send_stop(this_job_);
@@ -110,7 +97,7 @@ TEST_F(PauseTest, AStopDuringAPauseStops) {
 TEST_F(PauseTest, OfTwoPausesEachIsEndedByItself) {
   const auto words = steps(400, 8);
   Process one = left(words), other = right(words);
-  ASSERT_TRUE(both_train());
+  ASSERT_TRUE(run_trains("r", 1));
   const std::string first = send(order_to(order::Action::pause));
   ASSERT_TRUE(answered(first, "waiting"));
   const std::string second = send(order_to(order::Action::pause));
@@ -126,14 +113,7 @@ TEST_F(PauseTest, OfTwoPausesEachIsEndedByItself) {
 
 TEST_F(PauseTest, AStopThatComesWhenAllAreQuietFindsThemSo) {
   Process run = job(1, {"steps=20000", "calls=5", "seconds=400", "goodbye=8"}, "r", "left");
-  ASSERT_TRUE(eventually(
-      [&] {
-        for (const auto& status : keeper::live_runs(FileSystem::real())) {
-          if (status.run_folder == place().run_folder() && status.steps > 3) return true;
-        }
-        return false;
-      },
-      seconds(20)));
+  ASSERT_TRUE(run_trains("r"));
   const auto quiet = [&](const std::string& hash) {
     return eventually(
         [&] {
@@ -154,7 +134,7 @@ TEST_F(PauseTest, AStopThatComesWhenAllAreQuietFindsThemSo) {
 TEST_F(PauseTest, ARehearsalShowsThatAllWouldStopAndLosesNoStep) {
   const auto words = steps(600, 12);
   Process one = left(words), other = right(words);
-  ASSERT_TRUE(both_train());
+  ASSERT_TRUE(run_trains("r", 1));
   const std::string hash = send(order_to(order::Action::rehearse));
   ASSERT_TRUE(answered(hash, "rehearsed"));
   expect_one_step(hash);

@@ -113,6 +113,21 @@ class StopTest : public EndToEnd {
     if (!node.empty()) environment["ACCOUNT_NODE"] = node;
     return account_run(options, {"/bin/sh", "-c", script}, environment);
   }
+  // With as many other nodes of it heard.
+  bool run_trains(const std::string& run, size_t others = 0) const {
+    const std::string folder = dir_ + "/" + run;  // others may have a run of that name, too
+    return eventually(
+        [&] {
+          for (const auto& status : keeper::live_runs(FileSystem::real())) {
+            if (status.run_folder == folder && status.steps > 3 &&
+                status.nodes_seen.size() == others) {
+              return true;
+            }
+          }
+          return false;
+        },
+        seconds(20));
+  }
   bool trains(int rank = 0, int steps = 3) const {
     return eventually(
         [&] {

@@ -44,17 +44,7 @@ TEST_F(StopTest, TwoNodesAgreeOnTheStepOverTheirExchange) {
                                           "exchange=" + folder_ + "/road"};
   Process left = job(4, words, "r", "left", 0, 2);
   Process right = job(4, words, "r", "right", 2, 2);
-  ASSERT_TRUE(eventually(
-      [&] {
-        for (const auto& status : keeper::live_runs(FileSystem::real())) {
-          if (status.run_folder == place().run_folder() && status.steps > 3 &&
-              status.nodes_seen.size() == 1) {
-            return true;
-          }
-        }
-        return false;
-      },
-      seconds(20)));
+  ASSERT_TRUE(run_trains("r", 1));
   const std::string hash = send_stop(this_job_);
   EXPECT_EQ(left.wait(), 86) << left.err();
   EXPECT_EQ(right.wait(), 86) << right.err();
@@ -181,16 +171,6 @@ TEST_F(StopTest, OfEveryScopeTheJobInsideStopsAndTheOneOutsideGoesOn) {
       {"by-developer", {Kind::developer, "acme"}, {"--developer", "acme"}, {}},
       {"by-customer", {Kind::customer, "bank"}, {}, {{"ACCOUNT_CUSTOMER", "bank"}}},
       {"by-cluster", {Kind::cluster, "alps"}, {}, {{"ACCOUNT_CLUSTER", "alps"}}},
-  };
-  const auto run_trains = [](const std::string& run) {
-    return eventually(
-        [&] {
-          for (const auto& status : keeper::live_runs(FileSystem::real())) {
-            if (status.run == run && status.steps > 3) return true;
-          }
-          return false;
-        },
-        seconds(20));
   };
   for (const auto& c : cases) {
     const std::string inside = std::string(c.name) + "-in", outside = std::string(c.name) + "-out";

@@ -73,6 +73,14 @@ TEST_F(OrderSenderTest, WaitsUntilEverybodyWhoAnsweredIsQuiet) {
   ASSERT_TRUE(receipts.ok()) << receipts.status().to_string();
   ASSERT_EQ(receipts->size(), 2u);
   EXPECT_EQ((*receipts)[0].ranks[0].last_step, 12u);
+  for (const char* rest : {"waiting", "resumed", "rehearsed", "not agreed", "refused"}) {
+    answer("2f00ba5e", rest);
+    EXPECT_TRUE(sender.wait(order, 0.0).ok()) << rest;
+  }
+  for (const char* under_way : {"latched", "stopping", "something else"}) {
+    answer("2f00ba5e", under_way);
+    EXPECT_FALSE(sender.wait(order, 0.0).ok()) << under_way;
+  }
 }
 
 }  // namespace
