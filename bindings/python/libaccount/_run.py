@@ -196,8 +196,8 @@ def _refuse_stricter(setting: str, run: Run) -> None:
         raise Error(f"{setting!r} is no setting; say count, stop or lock", "invalid_argument")
     if _stricter(setting, run._setting) != run._setting:
         raise Error(
-            f"run {run.id} was begun with setting {run._setting!r}; name {setting!r} where it begins "
-            "(account run --authority, --setting)",
+            f"run {run.id} was begun with setting {run._setting!r}; name {setting!r} where it "
+            "begins (account run --authority, --setting)",
             "invalid_argument",
         )
 
