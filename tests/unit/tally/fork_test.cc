@@ -1,6 +1,7 @@
 // tally.h, Note: [forked children].
 #include <atomic>
 #include <cstdlib>
+#include <latch>
 #include <thread>
 
 #include "base/bytes.h"
@@ -101,9 +102,16 @@ TEST(ForkTest, ForksBesideCountingThreadsNeitherHangNorDisturb) {
   const uint16_t op = op_id("test::fork_busy");
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> counted{0};
+  // A thread's first count allocates, and a fork copies the lock of AddressSanitizer's allocator as
+  // it stands (glibc's own is safe there): no fork before each thread has counted once.
+  constexpr int kWriters = kSlots + 2;  // some of them in the overflow slot
+  std::latch started(kWriters);
   std::vector<std::thread> writers;
-  for (int i = 0; i < kSlots + 2; ++i) {  // some of them in the overflow slot
+  for (int i = 0; i < kWriters; ++i) {
     writers.emplace_back([&] {
+      add(key_of(op), {1, 1, 1});
+      counted.fetch_add(1, std::memory_order_relaxed);
+      started.count_down();
       while (!stop.load(std::memory_order_relaxed)) {
         add(key_of(op), {1, 1, 1});
         counted.fetch_add(1, std::memory_order_relaxed);
@@ -111,6 +119,7 @@ TEST(ForkTest, ForksBesideCountingThreadsNeitherHangNorDisturb) {
       }
     });
   }
+  started.wait();
   for (int i = 0; i < 25; ++i) {
     const pid_t child = in_child([&] {
       alarm(20);
