@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/deliver.h"
+#include "cli/order_unlock.h"
 #include "cli/order_words.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -26,6 +27,7 @@ struct LiftWords {
   std::vector<std::string> orders, keys;
   std::string because, ordered_by;
   std::optional<std::string> authority, valid_hours, draft;
+  std::optional<std::string> open, recovery;
   bool all_standing = false, json = false;
 };
 
@@ -152,6 +154,10 @@ Status sign_lift(const LiftWords& words, const OpenAuthority& authority, sign::E
 }
 
 int lift(const LiftWords& words) {
+  if (words.open && (!words.recovery || words.draft)) {
+    return fail(words.verb(), {Code::invalid_argument, "--open opens as the lift is delivered",
+                               "give it with --recovery KEY.key, and without --draft"});
+  }
   const auto authority = open_authority(words.authority);
   if (!authority.ok()) return fail(words.verb(), authority.status());
   const auto payload = payload_of(words, *authority);
@@ -162,7 +168,13 @@ int lift(const LiftWords& words) {
   if (words.draft) return put_draft(words.verb(), *words.draft, envelope, words.json);
   WaitWords wait;
   wait.json = words.json;
-  return deliver(words.verb(), *authority, envelope, wait);
+  const int delivered = deliver(words.verb(), *authority, envelope, wait);
+  if (delivered != kYes || !words.open) return delivered;
+  UnlockWords unlock;
+  unlock.path = *words.open;
+  unlock.recovery = words.recovery.value_or("");
+  unlock.quiet = words.json;
+  return unlock_files(unlock);
 }
 
 // The words that both have.
@@ -195,6 +207,9 @@ void add_lift(const Verb& program) {
       add(program, order::Action::lift, "Lifts stops: permits a restart, restarts nothing", words);
   verb.takes("--valid-hours", words->valid_hours,
              "Hours in which a run must see it (default 72); once accepted it holds");
+  verb.takes("--open", words->open,
+             "Folder or file that a stop let ranks save: opened too, with --recovery");
+  verb.takes("--recovery", words->recovery, "A recovery key's .key file");
   verb.footer(
       "Needs as many lift keys as the root says, at least two. What it does not name stands.\n\n"
       "Example:\n"

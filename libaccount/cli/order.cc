@@ -214,6 +214,7 @@ void add_order(const Verb& program) {
   add_show(group);
   add_order_why(group);
   add_order_dossier(group);
+  add_order_unlock(group);
   add_order_sign(group);
   add_send(group);
 }

@@ -29,7 +29,7 @@ constexpr mode_t kFolderMode = 0755, kReceiptsMode = 01777;
 
 struct RootWords {
   std::string dir, name;
-  Paths stop, lift, root, revoke, sign;
+  Paths stop, lift, root, recovery, revoke, sign;
   std::optional<std::string> lift_threshold, root_threshold, days, max_quiet;
   bool json = false;
 };
@@ -60,6 +60,10 @@ Status set_roles(const RootWords& words, order::Root& root) {
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.root, root.root));
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.stop, root.stop));
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.lift, root.lift));
+  if (!words.recovery.empty()) {
+    root.recovery.emplace();
+    ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.recovery, *root.recovery));
+  }
   if (root.root.keys.empty() || root.stop.keys.empty() || root.lift.keys.size() < 2) {
     return {Code::invalid_argument, "a root needs a --root key, a --stop key and two --lift keys",
             "nobody lifts alone: give --lift at least twice"};
@@ -67,8 +71,9 @@ Status set_roles(const RootWords& words, order::Root& root) {
   // Keys that have no role any more are left out.
   std::erase_if(root.keys, [&](const order::Root::Key& key) {
     const bool leases = root.lease && holds(root.lease->keys, key.key);
-    return !leases && !holds(root.root.keys, key.key) && !holds(root.stop.keys, key.key) &&
-           !holds(root.lift.keys, key.key);
+    const bool opens = root.recovery && holds(root.recovery->keys, key.key);
+    return !leases && !opens && !holds(root.root.keys, key.key) &&
+           !holds(root.stop.keys, key.key) && !holds(root.lift.keys, key.key);
   });
   return {};
 }
@@ -364,6 +369,8 @@ void add_root_options(const Verb& verb, RootWords& words) {
   verb.takes_many("--stop", words.stop, "KEY.pub that may stop, alone; may be repeated");
   verb.takes_many("--lift", words.lift, "KEY.pub that may lift, with others; repeat it");
   verb.takes_many("--root", words.root, "KEY.pub that may sign the next root; may be repeated");
+  verb.takes_many("--recovery", words.recovery,
+                  "KEY.pub that opens what a stop lets jobs save, alone; may be repeated");
   verb.takes("--lift-threshold", words.lift_threshold, "Lift keys needed for a lift (default 2)");
   verb.takes("--root-threshold", words.root_threshold,
              "Root keys needed for a root (default: as many as for a lift)");
@@ -385,8 +392,9 @@ void add_root_new(const Verb& group) {
       "until `account root sign` has added the rest. One stop key is always enough to stop.\n\n"
       "Example:\n"
       "  account root new /srv/acme --name acme --stop officer.pub --stop night.pub \\\n"
-      "    --lift ceo.pub --lift cto.pub --lift board.pub --root ceo.pub --root cto.pub \\\n"
-      "    --sign ceo.key --sign cto.key");
+      "    --lift ceo.pub --lift cto.pub --lift board.pub \\\n"
+      "    --root ceo.pub --root cto.pub --root board.pub \\\n"
+      "    --recovery safe.pub --recovery vault.pub --sign ceo.key --sign cto.key");
   verb.does([words] { return create(*words); });
 }
 
@@ -429,6 +437,7 @@ void add_root(const Verb& program) {
   add_root_next(group);
   add_root_sign(group);
   add_root_show(group);
+  add_root_lint(group);
 }
 
 }  // namespace account::cli

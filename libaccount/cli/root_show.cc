@@ -41,6 +41,10 @@ struct Shown {
 
 void put_shown_json(const Shown& shown) {
   const order::Root& root = shown.chain.newest();
+  Json roles = Json::object({{"root", role_json(root, root.root)},
+                             {"stop", role_json(root, root.stop)},
+                             {"lift", role_json(root, root.lift)}});
+  if (root.recovery) roles.set("recovery", role_json(root, *root.recovery));
   put_json(Json::object({{"authority", root.authority},
                          {"version", root.version},
                          {"pin", shown.chain.pin()},
@@ -48,9 +52,7 @@ void put_shown_json(const Shown& shown) {
                          {"expires", day_of(root.expires_unix)},
                          {"expired", shown.expired},
                          {"max_quiet_seconds", root.max_quiet_seconds},
-                         {"roles", Json::object({{"root", role_json(root, root.root)},
-                                                 {"stop", role_json(root, root.stop)},
-                                                 {"lift", role_json(root, root.lift)}})},
+                         {"roles", std::move(roles)},
                          {"revoked", texts(root.revoked)},
                          {"warnings", texts(shown.warnings)},
                          {"problems", texts(shown.problems)}}));
@@ -71,6 +73,7 @@ void put_shown(const Shown& shown) {
   put_role(root, root.stop, "stop");
   put_role(root, root.lift, "lift");
   put_role(root, root.root, "root");
+  if (root.recovery) put_role(root, *root.recovery, "recovery");
   if (!root.revoked.empty()) put_line(fmt::format("revoked: {}", fmt::join(root.revoked, ", ")));
   put_line(fmt::format("a stop may ask for at most {} s until quiet", root.max_quiet_seconds));
   put_line(fmt::format("name it as {}#{}", absolute_path(shown.path), shown.chain.pin()));

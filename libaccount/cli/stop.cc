@@ -30,7 +30,7 @@ constexpr std::string_view kTargets =
 struct StopWords {
   order::Action action = order::Action::stop;
   std::string target, because, key, ordered_by;
-  std::optional<std::string> authority, quiet, draft;
+  std::optional<std::string> authority, quiet, grace, draft;
   WaitWords wait;
   std::string verb() const { return std::string(order::name(action)); }
 };
@@ -157,6 +157,11 @@ Result<std::string> payload_of(const StopWords& words, const Target& target,
         order.quiet_seconds,
         parse_whole("--quiet", *words.quiet, 1, authority.chain.newest().max_quiet_seconds));
   }
+  if (words.grace && *words.grace != "save" && *words.grace != "none") {
+    return Status(Code::invalid_argument, fmt::format("--grace {}", *words.grace),
+                  "say save (what jobs give is saved, locked) or none");
+  }
+  order.may_save = !words.grace || *words.grace == "save";
   return order::write_order(order);
 }
 
@@ -240,6 +245,8 @@ void add_stop(const Verb& program) {
                         "Orders jobs to stop, and waits until they are quiet", words);
   verb.takes("--quiet", words->quiet,
              "Seconds by when no training may run (default: the job's own rule)");
+  verb.takes("--grace", words->grace,
+             "save (default): ranks may write their state first, encrypted; none: nothing");
   verb.footer(
       "It stands until a lift names it: whoever it is about is refused at every start. Exit\n"
       "codes: 0 all are quiet, 5 nobody answered in time or somebody is not quiet yet.\n\n"

@@ -36,9 +36,11 @@ void add_key(const Verb& program);
 void add_policy(const Verb& program);
 void add_acknowledge(const Verb& group);  // a verb of `policy`
 void add_root(const Verb& program);
-void add_root_show(const Verb& group);  // a verb of `root`
+void add_root_show(const Verb& group);  // verbs of `root`
+void add_root_lint(const Verb& group);
 void add_order(const Verb& program);
 void add_order_why(const Verb& group);  // verbs of `order`
 void add_order_dossier(const Verb& group);
+void add_order_unlock(const Verb& group);
 
 }  // namespace account::cli

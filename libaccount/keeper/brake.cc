@@ -221,12 +221,22 @@ void Brake::enforce(const std::vector<Watch*>& ranks) {
   forced_ = forced_ || forced;
 }
 
+// Since when a rank has had nothing to do: since all are quiet, or since it last wrote its state.
+int64_t Brake::resting_since(const Watch& watch) {
+  const int64_t now = clock_.monotonic_ns();
+  const uint32_t word = watch.page->layout().edge.saving.load(std::memory_order_acquire);
+  Save& save = saves_[watch.line.id];
+  if (word != save.word) save = {word, now, now};
+  if (word != 0 && now - save.moved_ns < kSaveStallNs) save.seen_ns = now;
+  return std::max(quiet_at_ns_, save.seen_ns);
+}
+
 // Whoever caught the stop has had the time to say goodbye.
 void Brake::end_the_rest(const std::vector<Watch*>& ranks) {
-  const int64_t over = clock_.monotonic_ns() - quiet_at_ns_ - kEndAfterNs;
-  if (over < 0) return;
   for (const Watch* watch : ranks) {
     if (!watch->ended.empty() || !watch->page->alive()) continue;
+    const int64_t over = clock_.monotonic_ns() - resting_since(*watch) - kEndAfterNs;
+    if (over < 0) continue;
     if (!ends_the_rest_) {
       remarks_.push_back("rank " + std::to_string(watch->line.rank) +
                          " has stopped training and does not end; it is ended");

@@ -52,6 +52,8 @@ class Brake {
 
   // A process that has stopped training and still lives so long after all are quiet is ended too.
   static constexpr int64_t kEndAfterNs = 60'000'000'000;
+  // One that writes its state is waited for, as long as it does not stand still for this long.
+  static constexpr int64_t kSaveStallNs = 900'000'000'000;
 
   enum class Phase { off, held, decided, quiet };
   struct LastStep {
@@ -91,6 +93,7 @@ class Brake {
   void command(const std::vector<Watch*>& ranks);
   void enforce(const std::vector<Watch*>& ranks);
   void end_the_rest(const std::vector<Watch*>& ranks);
+  int64_t resting_since(const Watch& watch);
   bool all_quiet(const std::vector<Watch*>& ranks);
   bool is_quiet(const Watch& watch) const;
   void watch_step_times(const std::vector<Watch*>& ranks);
@@ -103,6 +106,12 @@ class Brake {
   int64_t held_ns_ = 0;   // since when votes are waited for
   int64_t began_ns_ = 0;  // since when the deadline runs
   int64_t quiet_at_ns_ = 0;
+  struct Save {
+    uint32_t word = 0;     // as last seen
+    int64_t moved_ns = 0;  // when it last changed
+    int64_t seen_ns = 0;   // when the rank was last waited for
+  };
+  std::map<std::string, Save> saves_;  // by page
   bool ends_the_rest_ = false;
   bool forced_ = false;
   std::map<int, LastStep> last_steps_;

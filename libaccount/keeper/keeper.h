@@ -126,6 +126,7 @@ class Keeper {
   // orders.cc
   void obey();
   void brake(const std::vector<Watch*>& ranks, const JobTotals::View& view);
+  void tell_recovery();
   bool may_go_on(const std::vector<Watch*>& ranks) const;
   Status may_begin() const;
   void queue_stop_lines();
@@ -191,6 +192,7 @@ class Keeper {
   std::unique_ptr<JobTotals> totals_;
   std::unique_ptr<Stop> stop_;  // none without an authority
   Limits limits_;
+  std::string told_recovery_;  // what the ranks were told last
   Brake brake_;
 };
 

@@ -163,6 +163,7 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
     if (auto limit = limits_.wanted()) wanted = std::move(limit), ordered = false;
   }
   const bool braked = brake_.phase() != Brake::Phase::off;
+  if (ordered && stop_->stopping()) tell_recovery();
   if (wanted) brake_.apply(*wanted, ranks);
   if (!wanted && (braked || may_go_on(ranks))) brake_.release(ranks);
   if (wanted.has_value() != braked) {
@@ -172,6 +173,16 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
   const bool just_quiet = brake_.turn(ranks, view);
   if (ordered && brake_.phase() == Brake::Phase::quiet) stop_->note_quiet(brake_);
   if (!ordered && just_quiet) limits_.note_quiet(brake_);
+}
+
+// Before they are told to stop: a rank asks once. Where it cannot be written nothing is saved.
+void Keeper::tell_recovery() {
+  const std::string text = gate::write_recovery(stop_->recovery());
+  if (text == told_recovery_) return;
+  told_recovery_ = text;
+  constexpr int kMode = 0644;
+  const Status told = world_.files.write_atomically(recovery_path(options_.place), text, kMode);
+  if (!told.ok()) voice_.trouble("no state can be saved: " + told.to_string());
 }
 
 // Ranks that an earlier keeper made wait, for what ended before this one came.

@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "gate/locked.h"
+#include "ledger/format.h"
 #include "ledger/ledger.h"
 #include "sign/sign.h"
 #include "tally/tally.h"
@@ -45,6 +47,11 @@ Result<Place> make_place(std::string_view dir, std::string_view run, std::string
 
 std::string answer_path(std::string_view page, std::string_view save) {
   return std::string(page) + "." + std::string(save) + ".saved";
+}
+
+std::string recovery_path(const Place& place) {
+  return join_path(join_path(place.run_folder(), ledger::node_folder_name(place.node)),
+                   gate::kRecoveryName);
 }
 
 }  // namespace account::keeper

@@ -36,5 +36,7 @@ inline constexpr std::string_view kStatusName = "status.json";
 inline constexpr std::string_view kPageSuffix = ".tally";
 // Where the keeper answers a rank's word of a save, beside its page: the checkpoint's sidecar.
 std::string answer_path(std::string_view page, std::string_view save);
+// Where it says who could open what a stopped rank saves (gate::Recovery).
+std::string recovery_path(const Place& place);
 
 }  // namespace account::keeper

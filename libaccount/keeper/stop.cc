@@ -370,6 +370,27 @@ std::optional<Braking> Stop::wanted() const {
   return braking;
 }
 
+gate::Recovery Stop::recovery() const {
+  gate::Recovery recovery;
+  for (const auto& [hash, obeyed] : obeyed_) {
+    if (obeyed.action() != Action::stop) continue;
+    // A stop of which only a trace is left says nothing that could be heeded.
+    if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return {};
+    const auto& all = authorities_.all();
+    const auto one = std::find_if(all.begin(), all.end(), [&](const Authorities::One& authority) {
+      return authority.orders.chain.pin() == obeyed.stop.authority;
+    });
+    if (one == all.end() || !one->orders.chain.newest().recovery) return {};
+    recovery.orders.push_back(hash);
+    for (const sign::PublicKey& key : one->orders.chain.newest().recovery->keys) {
+      const bool known =
+          std::find(recovery.keys.begin(), recovery.keys.end(), key) != recovery.keys.end();
+      if (!known) recovery.keys.push_back(key);
+    }
+  }
+  return recovery;
+}
+
 // Also of an order that comes when all are at rest already.
 void Stop::note_quiet(const Brake& brake) {
   const Obeyed* first = leading();

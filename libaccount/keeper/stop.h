@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "gate/locked.h"
 #include "keeper/authorities.h"
 #include "keeper/brake.h"
 #include "keeper/job_totals.h"
@@ -69,6 +70,10 @@ class Stop {
   std::vector<EventLine> take_lines();
   bool wants_seal() const { return wants_seal_; }
   void latched(const Brake& brake);
+
+  // Who could open what ranks save under the orders that are obeyed; no order where one of them
+  // lets nothing be saved, or an authority names no recovery key.
+  gate::Recovery recovery() const;
 
   // What people should read, once each.
   std::vector<std::string> take_remarks();

@@ -12,6 +12,7 @@ namespace account::order {
 namespace {
 
 constexpr std::string_view kFormat = "account-order/1";
+constexpr std::string_view kGraceSave = "save", kGraceNone = "none";
 constexpr size_t kMaxTextBytes = 4096;
 constexpr size_t kNonceDigits = 32;
 
@@ -34,6 +35,10 @@ Status parse_stop(const Json& document, Order& order) {
   order.root_version = integer_or_zero(document, "root_version");
   order.number = integer_or_zero(document, "number");
   order.quiet_seconds = std::max<int64_t>(0, integer_or_zero(document, "quiet_seconds"));
+  // A grace that this version does not know is none: it fails towards stopping.
+  const Json* grace = document.find("grace");
+  order.may_save =
+      grace == nullptr || (grace->kind() == Json::Kind::string && grace->as_string() == kGraceSave);
   const Result<int64_t> issued = get_time(document, "issued");
   if (issued.ok()) order.issued_unix = *issued;
   order.nonce = string_or_empty(document, "nonce");
@@ -157,6 +162,7 @@ Result<std::string> write_order(const Order& order) {
   if (!ends_others(order.action)) {
     document.set("scope", to_json(order.scope));
     if (order.quiet_seconds > 0) document.set("quiet_seconds", order.quiet_seconds);
+    if (!order.may_save) document.set("grace", kGraceNone);
   } else {
     Json lifts = Json::array();
     for (const sign::Digest& digest : order.lifts) lifts.push(sign::to_hex(digest));

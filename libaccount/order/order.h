@@ -43,6 +43,7 @@ struct Order {
   // Of a stop, a pause, a rehearsal.
   Scope scope;
   int64_t quiet_seconds = 0;  // of a stop; 0: the job's own rule
+  bool may_save = true;       // of a stop: ranks may write their state, locked
   // Of a lift and a rehearsal: by then it must have been seen; an accepted lift holds for good.
   int64_t accept_until_unix = 0;
   // Of a lift or a resume: the orders that it ends.

@@ -86,7 +86,7 @@ Result<Role> parse_role(const Json& roles, std::string_view name,
 // Any one stop key stops; at least two lift.
 Status parse_roles(const Json& document, Root& root) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json* roles, document.get_object("roles"));
-  ACCOUNT_RETURN_IF_ERROR(roles->only_members({"root", "stop", "lift", "lease"}));
+  ACCOUNT_RETURN_IF_ERROR(roles->only_members({"root", "stop", "lift", "lease", "recovery"}));
   ACCOUNT_ASSIGN_OR_RETURN(root.root, parse_role(*roles, "root", root.keys, 1));
   ACCOUNT_ASSIGN_OR_RETURN(root.stop, parse_role(*roles, "stop", root.keys, 1));
   ACCOUNT_ASSIGN_OR_RETURN(root.lift, parse_role(*roles, "lift", root.keys, 2));
@@ -94,6 +94,11 @@ Status parse_roles(const Json& document, Root& root) {
   if (roles->find("lease") != nullptr) {
     ACCOUNT_ASSIGN_OR_RETURN(Role lease, parse_role(*roles, "lease", root.keys, 1));
     root.lease = std::move(lease);
+  }
+  if (roles->find("recovery") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(Role recovery, parse_role(*roles, "recovery", root.keys, 1));
+    if (recovery.threshold != 1) return fault("role recovery has a threshold: any one key opens");
+    root.recovery = std::move(recovery);
   }
   return {};
 }
@@ -175,6 +180,7 @@ Result<std::string> write_root(const Root& root) {
                              {"stop", role_json(root.stop)},
                              {"lift", role_json(root.lift)}});
   if (root.lease) roles.set("lease", role_json(*root.lease));
+  if (root.recovery) roles.set("recovery", role_json(*root.recovery));
   Json document = Json::object({{"format", kFormat},
                                 {"authority", root.authority},
                                 {"version", root.version},
@@ -194,14 +200,28 @@ Result<std::string> write_root(const Root& root) {
   return payload;
 }
 
-std::vector<std::string> root_warnings(const Root& root) {
-  std::vector<std::string> warnings;
-  if (root.lift.keys.size() == static_cast<size_t>(root.lift.threshold)) {
-    warnings.push_back("every lift key is needed: one lost key and no stop can be lifted");
+std::vector<std::string> root_frailties(const Root& root) {
+  std::vector<std::string> frailties;
+  const auto needs_all = [](const Role& role) {
+    return role.keys.size() == static_cast<size_t>(role.threshold);
+  };
+  if (needs_all(root.lift)) {
+    frailties.push_back("every lift key is needed: one lost key and no stop can be lifted");
   }
   if (root.stop.keys.size() < 2) {
-    warnings.push_back("there is one stop key: who holds it must always be reachable");
+    frailties.push_back("there is one stop key: who holds it must always be reachable");
   }
+  if (needs_all(root.root)) {
+    frailties.push_back("every root key is needed: one lost key and no next root can be signed");
+  }
+  if (root.recovery && needs_all(*root.recovery)) {
+    frailties.push_back("there is one recovery key: lost, and nothing that was locked opens again");
+  }
+  return frailties;
+}
+
+std::vector<std::string> root_warnings(const Root& root) {
+  std::vector<std::string> warnings = root_frailties(root);
   const auto also_lifts = [&](const sign::PublicKey& key) {
     return std::find(root.lift.keys.begin(), root.lift.keys.end(), key) != root.lift.keys.end();
   };

@@ -37,6 +37,7 @@ struct Root {
   std::vector<Key> keys;
   Role root, stop, lift;
   std::optional<Role> lease;
+  std::optional<Role> recovery;      // any one opens what a stop let its ranks save
   int64_t max_quiet_seconds = 600;   // caps a stop's quiet_seconds
   std::string protocol_sha256;       // of the authority's shutdown protocol; may be empty
   std::vector<std::string> revoked;  // ids of stop keys of earlier versions that count no more
@@ -53,6 +54,8 @@ Result<Root> parse_root(std::string_view payload);
 
 // What a person should think over before signing ("one person can lift alone", ...); may be empty.
 std::vector<std::string> root_warnings(const Root& root);
+// What the loss of one single key would take from the authority for good; may be empty.
+std::vector<std::string> root_frailties(const Root& root);
 
 class RootChain {
  public:

@@ -27,6 +27,7 @@
 #include "run/attendant.h"
 #include "run/launch.h"
 #include "run/origins.h"
+#include "run/saved_state.h"
 #include "run/settings.h"
 #include "tally/tally.h"
 
@@ -91,6 +92,7 @@ struct Run::State {
   std::vector<Uncounted> uncounted_before;
   size_t audits_before = 0;
   bool finished = false, stopped = false;
+  std::function<Status(const Sink& to)> save;
   Status finish_status;
   std::mutex roads_mutex;
   std::vector<std::shared_ptr<Exchange>> roads;  // all there were: a step may be in an earlier one
@@ -144,6 +146,7 @@ Result<Run> Run::start(const RunOptions& options) {
   ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, process_environment()));
   const Settings& settings = state->settings;
   state->owner = getpid();
+  state->save = options.state;
   if (settings.off) return Run(std::move(state));
   state->directory = settings.place.run_folder();
   ACCOUNT_ASSIGN_OR_RETURN(const Origins origins, read_origins(settings.resume, settings.parents));
@@ -189,6 +192,7 @@ Status Run::obey() {
   const bool first_stop = obeyed.code() == Code::shutdown_ordered && !state_->stopped;
   if (first_stop) {
     state_->stopped = true;
+    if (state_->save) save_state(state_->settings, *state_->page, state_->save);
     lock_if_asked(state_->settings);
   }
   return obeyed;
@@ -239,6 +243,17 @@ Status Run::saved(const std::string& path) {
   (void)files.remove(answer).ok();
   constexpr int kMode = 0644;
   return files.write_atomically(record::sidecar_path(target), sidecar, kMode);
+}
+
+void Run::set_state(std::function<Status(const Sink& to)> state) {
+  if (state_ != nullptr) state_->save = std::move(state);
+}
+
+Result<SavedState> Run::read_state(const Sink& to) const {
+  if (!counting()) {
+    return Status(Code::not_found, "a run that does not count has saved nothing");
+  }
+  return read_saved_state(state_->settings, to);
 }
 
 Status Run::finish() {

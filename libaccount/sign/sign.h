@@ -89,6 +89,47 @@ class SecretKey {
 // Overwrites text that held a secret, in a way that the compiler keeps.
 void wipe(std::string& secret);
 
+// ---- secrets for somebody, and streams -------------------------------------------------------
+
+// To the X25519 key that belongs to an Ed25519 one; only who holds that one's secret opens it
+// (libsodium: crypto_sign_ed25519_pk_to_curve25519, crypto_box_seal).
+std::string seal_to(const PublicKey& key, std::string_view secret);
+Result<std::string> open_sealed(const SecretKey& key, std::string_view sealed);  // unverified
+
+inline constexpr size_t kStreamKeyBytes = 32, kStreamHeaderBytes = 24, kStreamOverhead = 17;
+
+// Pieces that can only be read whole, in order and to the last (libsodium's secretstream,
+// XChaCha20-Poly1305). `bound` is what a piece is bound to: read with other bytes it does not open.
+class SealingStream {
+ public:
+  explicit SealingStream(std::string_view key32);
+  SealingStream(SealingStream&&) noexcept;
+  ~SealingStream();
+  const std::string& header() const { return header_; }  // kStreamHeaderBytes, to be kept
+  std::string seal(std::string_view piece, std::string_view bound, bool last);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::string header_;
+};
+
+class OpeningStream {
+ public:
+  OpeningStream(std::string_view key32, std::string_view header24);
+  OpeningStream(OpeningStream&&) noexcept;
+  ~OpeningStream();
+  struct Piece {
+    std::string bytes;
+    bool last = false;
+  };
+  Result<Piece> open(std::string_view sealed, std::string_view bound);  // unverified
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // ---- key files -----------------------------------------------------------------------------
 
 // One line of JSON each; libaccount/doc/key_format.md. A name is at most 128 bytes of UTF-8 without

@@ -123,7 +123,7 @@ struct alignas(64) Edge {
   Word32 waiting;        // 1 while held at an edge
   Word64 finish_wanted;  // 1: wants a closing seal
   Word32 courier;        // 1: this rank's library thread can reach the job's store
-  Word32 reserved;
+  Word32 saving;         // not 0 while it writes its state locked: grows as that goes on
 };
 
 // A closed step. The ring keeps the running total, not the step's own operations: so a reader that

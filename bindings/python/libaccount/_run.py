@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import _load
+from . import _load, _state
 from ._errors import Error, ShutdownOrdered
 
 if TYPE_CHECKING:
@@ -62,6 +62,17 @@ class Run:
             warnings.warn(f"account: {missing}", stacklevel=2)
             return False
         return True
+
+    def restore(self) -> Any:
+        """What ``start(state=...)`` gave for this rank when a signed stop ended the run, to go on
+        from once the stop is lifted; None where no stop has let it be saved.
+
+        Sets the random number generators of Python, NumPy and PyTorch as they were then. Raises
+        Error where it is saved and cannot be read: still locked, by another number of ranks, or
+        changed. The newest stop counts at which every rank saved; whoever has trained on since
+        and has a newer checkpoint goes on from that.
+        """
+        return _state.restore(self._inner)
 
     def finish(self) -> None:
         """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
@@ -122,7 +133,7 @@ def start(
     developer: str | None = None,
     cost: float | None = None,
     price: str | None = None,
-    state: Any = None,
+    state: Callable[[], Any] | None = None,
     resume: str | os.PathLike[str] | None = None,
     setting: str = "count",
 ) -> Run:
@@ -146,6 +157,12 @@ def start(
     threads: no file is opened for writing any more, no socket and no program. ``developer`` is for
     orders about everything of a developer.
 
+    ``state`` is called without arguments when a signed stop ended training at a step, unless the
+    stop forbids it: it returns what training would go on from (``{"model": model.state_dict(),
+    "optimizer": optimizer.state_dict(), "step": n}``: what ``torch.load(weights_only=True)``
+    reads). That is encrypted for the holders of the authority's recovery keys, never on disk in
+    plain, and ``Run.restore()`` gives it back after the lift, once they have opened it.
+
     ``policies`` are ids or files of thresholds to judge by. ``"ID:pause"`` lets all ranks wait at a
     step edge once the total has reached the threshold, ``"ID:stop@0.95"`` stops them at 95 % of it:
     steps then raise ThresholdReached, until ``account policy acknowledge`` was said of the run.
@@ -161,7 +178,7 @@ def start(
     docs 16 1
     """
     global _current
-    _refuse_unsupported(cost=cost, price=price, state=state)
+    _refuse_unsupported(cost=cost, price=price)
     if _current is not None:
         _refuse_stricter(setting, _current)
         if run is not None and run != _current.id:
@@ -180,6 +197,8 @@ def start(
         _current = _open(
             model, dir, run, policies, authority, resume, parents, developer, setting
         )
+    if state is not None:
+        _current._inner.set_state(_state.writer_of(state))
     return _current
 
 

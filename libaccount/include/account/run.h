@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "account/export.h"
@@ -24,6 +25,9 @@ namespace account {
 
 class Exchange;
 struct Origins;
+
+// Takes bytes as they come; whoever gives them stops at the first failure.
+using Sink = std::function<Status(std::string_view bytes)>;
 
 // Each field left empty is taken from the environment (set by `account run`), else from its
 // default; docs/reference.md has the table. (The braces let a caller name some of the fields
@@ -42,6 +46,19 @@ struct RunOptions {
   // "count"; "stop": there must be an authority to obey; "lock": and a process that is stopped can
   // open nothing for writing, no socket and no program any more.
   std::string setting{};
+  // Writes what training would go on from (parameters, optimizer, random numbers, the step) to the
+  // sink, from the thread that closes steps. Called when a signed stop was obeyed that lets it be
+  // saved, and before step() returns: what it gives is encrypted for the holders of the authority's
+  // recovery keys and never on disk in plain (libaccount/doc/locked_format.md). Ranks that stop
+  // together are in it at the same step, so that it may use collectives.
+  std::function<Status(const Sink& to)> state{};
+};
+
+// What a stop has let this rank save.
+struct SavedState {
+  std::string path;   // of the locked file
+  uint64_t step = 0;  // steps closed when it was written, by that start of the job
+  std::string order;  // of the stop, lower-case hex
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
@@ -88,6 +105,16 @@ class ACCOUNT_API Run {
   // ok where there is no such checkpoint or no sidecar; training may go on in any case. May be
   // called by one rank or by all; thread-safe.
   Status saved(const std::string& path);
+
+  // RunOptions::state, for a run that had begun before it was known. By the thread that closes
+  // steps.
+  void set_state(std::function<Status(const Sink& to)> state);
+
+  // What this rank saved at the newest stop of this run at which every rank saved, to go on from
+  // once it is lifted: the bytes that RunOptions::state gave. not_found: no stop at which every
+  // rank saved; unavailable: it is locked still; out_of_scope: the job had another number of ranks.
+  // What the sink was given counts only once this is ok.
+  Result<SavedState> read_state(const Sink& to) const;
 
   // Ends this incarnation and waits at most 2 s for the keeper's closing seal. Idempotent.
   Status finish();

@@ -2,11 +2,12 @@
 // plain count beside it. The tests kill it at random moments.
 //
 //   rank_program LOG [calls=N] [threads=N] [steps=N] [seconds=S] [exchange=DIR] [finish=no]
-//                    [couple=FILE] [model=NAME] [goodbye=S]
+//                    [couple=FILE] [model=NAME] [goodbye=S] [state=TEXT] [restore=yes]
 //
 // Each step makes `calls` calls on each of `threads` threads, each call of kOperations; `seconds`
 // spreads the steps over that time; `couple` makes the ranks wait for each other in each step.
-// `goodbye` is how long it lives on when it is stopped.
+// `goodbye` is how long it lives on when it is stopped. `state` is what a stop may let it save;
+// `restore` says on stderr what one has.
 // Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it, 3
 // when a limit of its own did.
 #include <unistd.h>
@@ -58,7 +59,11 @@ void count_calls(CallRecord& record, const tally::Key& key, int calls) {
 int work(const std::map<std::string, std::string>& words, const std::string& log_path) {
   CallLog log(log_path);
   const std::string model = words.contains("model") ? words.at("model") : "rank-program";
-  auto run = Run::start({.model = model, .framework = "none"});
+  RunOptions options{.model = model, .framework = "none"};
+  if (words.contains("state")) {
+    options.state = [text = words.at("state")](const Sink& to) { return to(text); };
+  }
+  auto run = Run::start(options);
   if (!run.ok()) {
     std::fprintf(stderr, "start: %s: %s\n", std::string(code_name(run.status().code())).c_str(),
                  run.status().to_string().c_str());
@@ -66,6 +71,15 @@ int work(const std::map<std::string, std::string>& words, const std::string& log
   }
   if (words.contains("exchange")) {
     run->set_exchange(std::make_shared<testing::FileExchange>(words.at("exchange")));
+  }
+  if (words.contains("restore")) {
+    std::string text;
+    const auto saved = run->read_state([&](std::string_view bytes) {
+      text += bytes;
+      return Status();
+    });
+    std::fprintf(stderr, "restored: %s\n",
+                 saved.ok() ? text.c_str() : saved.status().to_string().c_str());
   }
   const int steps = static_cast<int>(number(words, "steps", 10));
   const int calls = static_cast<int>(number(words, "calls", 100));

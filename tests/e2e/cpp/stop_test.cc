@@ -4,6 +4,7 @@
 #include <random>
 
 #include "e2e/cpp/stop_support.h"
+#include "gate/locked.h"
 
 namespace account::e2e {
 namespace {
@@ -36,6 +37,47 @@ TEST_F(StopTest, StopsAllRanksAtTheSameStepRefusesARestartAndResumesAfterALift) 
   EXPECT_EQ(resumed.wait(), 0) << resumed.err();
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.steps, steps[0] + 10);
+}
+
+TEST_F(StopTest, LocksTheStateOfARankBeforeItLocksTheProcessAndGivesItBackAfterTheLift) {
+  order::Root root = keys_.root();
+  root.issued_unix = now() - order::kDay;
+  root.expires_unix = now() + order::kDay;
+  root.recovery = order::Role{{keys_.lift_b.public_key()}, 1};
+  publish(root);
+  Process run = job(2,
+                    {"steps=2000", "calls=5", "seconds=40", "state=in-plain-words",
+                     "couple=" + folder_ + "/couple"},
+                    "r", "", 0, -1, {}, {{"ACCOUNT_SETTING", "lock"}});
+  ASSERT_TRUE(trains());
+  const std::string hash = send_stop(this_job_);
+  EXPECT_EQ(run.wait(), 86) << run.err();
+
+  const std::filesystem::path saved = dir_ + "/r/locked";
+  ASSERT_TRUE(std::filesystem::exists(saved)) << run.err();
+  const std::filesystem::path folder = std::filesystem::directory_iterator(saved)->path();
+  for (const char* name : {"rank-0.locked", "rank-1.locked"}) {
+    const std::string path = folder / name;
+    const std::string bytes = FileSystem::real().read(path, 1 << 20).value();
+    EXPECT_EQ(bytes.find("in-plain-words"), std::string::npos);
+    const auto header = gate::read_locked_header(path);
+    ASSERT_TRUE(header.ok()) << header.status().to_string();
+    EXPECT_EQ(sign::to_hex(header->order), hash);
+    const auto key = gate::unseal_key(*header, keys_.lift_b);
+    ASSERT_TRUE(key.ok()) << key.status().to_string();
+    ASSERT_TRUE(gate::write_opened_key(path, *header, *key).ok());
+  }
+  send_lift({hash}, 2, {&keys_.lift_a, &keys_.lift_c});
+  std::filesystem::remove(folder_ + "/couple");
+  Process resumed = job(2, {"steps=10", "calls=5", "restore=yes", "couple=" + folder_ + "/couple"});
+  EXPECT_EQ(resumed.wait(), 0) << resumed.err();
+  const size_t first = resumed.err().find("restored: in-plain-words");
+  ASSERT_NE(first, std::string::npos) << resumed.err();
+  EXPECT_NE(resumed.err().find("restored: in-plain-words", first + 1), std::string::npos);
+
+  Process alone = job(1, {"steps=10", "calls=5", "restore=yes"});
+  EXPECT_EQ(alone.wait(), 0) << alone.err();
+  EXPECT_THAT(alone.err(), HasSubstr("saved by 2 ranks; this job has 1"));
 }
 
 TEST_F(StopTest, TwoNodesAgreeOnTheStepOverTheirExchange) {

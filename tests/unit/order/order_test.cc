@@ -26,6 +26,26 @@ TEST(OrderTest, ObeysAStopByAnyOneStopKey) {
   }
 }
 
+TEST(OrderTest, AStopLetsRanksSaveUnlessItSaysOtherwise) {
+  const Order order = make_stop();
+  EXPECT_TRUE(parse_order(write_order(order).value())->may_save);
+  EXPECT_EQ(write_order(order)->find("grace"), std::string::npos);
+  Order strict = order;
+  strict.may_save = false;
+  EXPECT_FALSE(parse_order(write_order(strict).value())->may_save);
+  const std::string payload = write_order(strict).value();
+  const auto with = [&](const char* grace) {
+    std::string other = payload;
+    const size_t at = other.find(R"("grace":"none")");
+    return parse_order(other.replace(at, 14, std::string("\"grace\":") + grace));
+  };
+  EXPECT_TRUE(with(R"("save")")->may_save);
+  for (const char* odd : {R"("hold")", "7", "null", R"(["save"])"}) {
+    ASSERT_TRUE(with(odd).ok()) << "obeyed all the same: " << odd;
+    EXPECT_FALSE(with(odd)->may_save) << odd;
+  }
+}
+
 TEST(OrderTest, IsThePayloadWhoeverSignedIt) {
   const Authority a;
   const auto one = verify_order(sign_order(make_stop(), {&a.stop_a}), a.chain());

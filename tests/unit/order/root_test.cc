@@ -12,6 +12,7 @@ TEST(RootTest, ReadsBackWhatItWrites) {
   const Authority a;
   Root root = a.root();
   root.lease = Role{{a.stop_a.public_key()}, 1};
+  root.recovery = Role{{a.stop_b.public_key()}, 1};
   root.protocol_sha256 = std::string(64, '5');
   root.revoked = {a.foreign.public_key().id()};
   const std::string payload = write_root(root).value();
@@ -22,6 +23,8 @@ TEST(RootTest, ReadsBackWhatItWrites) {
   EXPECT_EQ(read->lift.threshold, 2);
   EXPECT_EQ(read->keys.size(), 7u);
   EXPECT_TRUE(read->lease.has_value());
+  ASSERT_TRUE(read->recovery.has_value());
+  EXPECT_EQ(read->recovery->keys, root.recovery->keys);
   EXPECT_EQ(read->hash, sign::sha256(payload));
   EXPECT_EQ(write_root(*read).value(), payload);
 }
@@ -45,6 +48,8 @@ TEST(RootTest, RefusesWhatCannotBeHeldTo) {
        [&](Root& r) { r.stop.keys.push_back(a.foreign.public_key()); }},
       {"a role without keys", [](Root& r) { r.stop.keys.clear(); }},
       {"two stop keys needed", [](Root& r) { r.stop.threshold = 2; }},
+      {"two recovery keys needed",
+       [&](Root& r) { r.recovery = Role{{a.stop_a.public_key(), a.stop_b.public_key()}, 2}; }},
       {"one lift key enough", [](Root& r) { r.lift.threshold = 1; }},
       {"four of three lift keys", [](Root& r) { r.lift.threshold = 4; }},
       {"no threshold", [](Root& r) { r.root.threshold = 0; }},
@@ -73,11 +78,31 @@ TEST(RootTest, RefusesUnknownMembersAndKeysThatLie) {
 TEST(RootTest, WarnsOfRootsThatWillBeRegretted) {
   const Authority a;
   Root root = a.root();
+  root.root.keys.push_back(root.lift.keys[0]);
   EXPECT_TRUE(root_warnings(root).empty());
   root.lift.threshold = 3;
   root.stop.keys = {root.lift.keys[0]};
   root.root.threshold = 1;
   EXPECT_EQ(root_warnings(root).size(), 4u);
+}
+
+TEST(RootTest, IsFrailWhereTheLossOfOneKeyCannotBeMadeGood) {
+  const Authority a;
+  Root sound = a.root();
+  sound.root.keys.push_back(sound.lift.keys[0]);
+  sound.recovery = Role{sound.lift.keys, 1};
+  EXPECT_TRUE(root_frailties(sound).empty());
+  const std::function<void(Root&)> spoils[] = {
+      [](Root& r) { r.lift.threshold = 3; },
+      [](Root& r) { r.stop.keys.resize(1, r.stop.keys[0]); },
+      [](Root& r) { r.root.threshold = 3; },
+      [](Root& r) { r.recovery->keys.resize(1, r.recovery->keys[0]); },
+  };
+  for (const auto& spoil : spoils) {
+    Root root = sound;
+    spoil(root);
+    EXPECT_EQ(root_frailties(root).size(), 1u);
+  }
 }
 
 TEST(RootChainTest, TakesTheFirstRootOrThePinnedOne) {

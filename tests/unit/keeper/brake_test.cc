@@ -1,0 +1,129 @@
+// The brake's last clock: how long a rank that has stopped may live on. A real process has the
+// page, a clock that the test owns goes over minutes.
+#include "keeper/brake.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "support/temp_dir.h"
+#include "tally/tally.h"
+
+namespace account::keeper {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000, kMinute = 60 * kSecond;
+
+// A process that has a page and does nothing.
+class IdleRank {
+ public:
+  explicit IdleRank(const std::string& folder) {
+    int ready[2];
+    EXPECT_EQ(::pipe(ready), 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      tally::Identity identity;
+      identity.rank = 0;
+      identity.world_size = 1;
+      const auto page = tally::Page::create({folder}, identity);
+      const std::string path = page.ok() ? (*page)->path() : "";
+      (void)!::write(ready[1], path.data(), path.size());
+      ::close(ready[1]);
+      while (true) ::pause();
+    }
+    ::close(ready[1]);
+    char path[4096];
+    const ssize_t size = ::read(ready[0], path, sizeof(path));
+    ::close(ready[0]);
+    auto watch = open_watch(std::string(path, static_cast<size_t>(std::max<ssize_t>(size, 0))));
+    EXPECT_TRUE(watch.ok()) << watch.status().to_string();
+    if (watch.ok()) watch_ = std::move(watch).value();
+  }
+  ~IdleRank() {
+    ::kill(pid_, SIGKILL);
+    if (!reaped_) ::waitpid(pid_, nullptr, 0);
+  }
+  IdleRank(const IdleRank&) = delete;
+  IdleRank& operator=(const IdleRank&) = delete;
+
+  Watch* watch() { return &watch_; }
+  tally::Edge& edge() { return watch_.page->layout().edge; }
+  void stop() { edge().state.store(static_cast<uint32_t>(tally::RankState::stopped)); }
+  // Whether it was ended just now: a signal that was sent is handled within a second.
+  bool ended() {
+    for (int i = 0; i < 100 && !reaped_; ++i) {
+      reaped_ = ::waitpid(pid_, nullptr, WNOHANG) == pid_;
+      if (!reaped_) ::usleep(10'000);
+    }
+    return reaped_;
+  }
+  bool lives() {
+    ::usleep(50'000);
+    reaped_ = reaped_ || ::waitpid(pid_, nullptr, WNOHANG) == pid_;
+    return !reaped_;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  bool reaped_ = false;
+  Watch watch_;
+};
+
+class BrakeTest : public ::testing::Test {
+ protected:
+  BrakeTest() {
+    Braking wanted;
+    wanted.order.fill(7);
+    wanted.ends = true;
+    wanted.shuts_gate = true;
+    brake_.apply(wanted, {rank_.watch()});
+    rank_.stop();
+    turn_after(0);
+    EXPECT_EQ(brake_.phase(), Brake::Phase::quiet);
+  }
+  void turn_after(int64_t ns) {
+    clock_.advance(ns);
+    brake_.turn({rank_.watch()}, JobTotals::View());
+  }
+
+  testing::TempDir dir_;
+  FakeClock clock_;
+  IdleRank rank_{dir_.path()};
+  Brake brake_{clock_};
+};
+
+TEST_F(BrakeTest, EndsAMinuteAfterAllAreQuietWhoStillLives) {
+  turn_after(kMinute - 1);
+  EXPECT_TRUE(rank_.lives());
+  turn_after(1);
+  EXPECT_TRUE(rank_.ended());
+}
+
+TEST_F(BrakeTest, WaitsForOneThatWritesItsStateAndAMinuteMore) {
+  for (uint32_t megabytes = 1; megabytes < 5; ++megabytes) {
+    rank_.edge().saving.store(megabytes);
+    turn_after(14 * kMinute);
+    EXPECT_TRUE(rank_.lives()) << megabytes;
+  }
+  rank_.edge().saving.store(0);
+  turn_after(0);
+  turn_after(kMinute - 1);
+  EXPECT_TRUE(rank_.lives());
+  turn_after(1);
+  EXPECT_TRUE(rank_.ended());
+}
+
+TEST_F(BrakeTest, WaitsNoLongerForOneThatStandsStillAtIt) {
+  rank_.edge().saving.store(3);
+  turn_after(0);
+  turn_after(Brake::kSaveStallNs - 1);
+  EXPECT_TRUE(rank_.lives());
+  turn_after(kMinute);
+  EXPECT_TRUE(rank_.ended());
+}
+
+}  // namespace
+}  // namespace account::keeper
