@@ -13,6 +13,7 @@ LINT ?=
 SOAK_STATES ?= 100000000
 SOAK_KILLS ?= 10000
 SOAK_FAULTS ?= 1000
+FUZZ_SECONDS ?= 30
 SOAK_SEED ?= 1
 # Optimizer steps of the demo's fine-tune, and tokens of a sample.
 DEMO_STEPS ?= 16
@@ -34,7 +35,7 @@ SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmark
 	-type f -not -path 'tests/*.py' -not -name '*.md')
 endif
 
-.PHONY: help deps build demo test soak bench lint clean system system-demo system-slurm
+.PHONY: help deps build demo test soak fuzz bench lint clean system system-demo system-slurm
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -43,6 +44,7 @@ help:
 	@echo 'make test    all tests, C++ and Python'
 	@echo 'make build   the library, the account command and the Python package, into $(VENV)'
 	@echo 'make soak    hours of crashes and kills: $(SOAK_STATES) crash states, $(SOAK_KILLS) SIGKILLs, stops under $(SOAK_FAULTS) faults a kind'
+	@echo 'make fuzz    every parser, $(FUZZ_SECONDS) s each, under the sanitizers'
 	@echo 'make bench   what counting costs, beside other counters'
 	@echo 'make lint    formatting, clang-tidy, mypy, ruff'
 	@echo 'make deps    only what building and testing need'
@@ -133,6 +135,14 @@ soak: $(INSTALLED)
 		$(BUILD)/tests/e2e/cpp/e2e_many_kills
 	@ACCOUNT_FAULT_TRIALS=$(SOAK_FAULTS) ACCOUNT_FAULT_SEED=$(SOAK_SEED) \
 		$(BUILD)/tests/e2e/cpp/e2e_fault
+
+# Each parser, from its corpus, for FUZZ_SECONDS; the build is one of its own, by Clang.
+fuzz:
+	@requirements/system.sh $(PYTHON) requirements/system.txt requirements/system-fuzz.txt
+	@mkdir -p build
+	@cmake --preset fuzz >build/fuzz-configure.log || { cat build/fuzz-configure.log; exit 1; }
+	@cmake --build --preset fuzz --target fuzz_parsers
+	@$(PYTHON) tests/fuzz/run.py build/fuzz/tests/fuzz/fuzz_parsers --seconds $(FUZZ_SECONDS)
 
 # Writes the table that the README shows.
 bench: $(INSTALLED)

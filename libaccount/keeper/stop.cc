@@ -308,7 +308,9 @@ void Stop::watch_rehearsal(const Brake& brake) {
     if (leading() != &rehearsal) {
       ending = "interrupted";
     } else if (rehearsal.quiet_ns != 0 && now - rehearsal.quiet_ns >= kRehearsalHoldNs) {
-      ending = brake.decision().how == "agreed" ? "rehearsed" : "not agreed";
+      // Without a rank nothing was shown.
+      const bool agreed = brake.decision().how == "agreed" && !brake.last_steps().empty();
+      ending = agreed ? "rehearsed" : "not agreed";
     } else if (rehearsal.quiet_ns == 0 && now - rehearsal.began_ns >= brake.quiet_ns()) {
       ending = "not quiet in time";
     } else {
@@ -377,9 +379,10 @@ gate::Recovery Stop::recovery() const {
     // A stop of which only a trace is left says nothing that could be heeded.
     if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return {};
     const auto& all = authorities_.all();
-    const auto one = std::find_if(all.begin(), all.end(), [&](const Authorities::One& authority) {
-      return authority.orders.chain.pin() == obeyed.stop.authority;
-    });
+    const std::string& pin = obeyed.stop.authority;
+    const auto one = std::find_if(
+        all.begin(), all.end(),
+        [&pin](const Authorities::One& authority) { return authority.orders.chain.pin() == pin; });
     if (one == all.end() || !one->orders.chain.newest().recovery) return {};
     recovery.orders.push_back(hash);
     for (const sign::PublicKey& key : one->orders.chain.newest().recovery->keys) {
@@ -424,8 +427,10 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
   receipt.authority = obeyed.stop.authority;
   receipt.run = options_.job.run;
   receipt.node = options_.node;
+  // A rehearsal is at rest once it is over.
+  const bool resting = obeyed.quiet_unix_ns != 0 && obeyed.action() != Action::rehearse;
   receipt.state = !obeyed.ending.empty()            ? obeyed.ending
-                  : obeyed.quiet_unix_ns == 0       ? "stopping"
+                  : !resting                        ? "stopping"
                   : obeyed.action() == Action::stop ? "quiet"
                                                     : "waiting";
   const bool known = obeyed.quiet_unix_ns != 0 || !obeyed.ending.empty();

@@ -85,7 +85,9 @@ void add_uncounted(const std::vector<Json>& events, Totals& totals) {
   for (const auto& [key, last] : said) {
     const auto& [op, reason, incarnation] = key;
     auto known = std::find_if(totals.uncounted.begin(), totals.uncounted.end(),
-                              [&](const Uncounted& u) { return u.op == op && u.reason == reason; });
+                              [&op = op, &reason = reason](const Uncounted& u) {
+                                return u.op == op && u.reason == reason;
+                              });
     if (known == totals.uncounted.end()) {
       known = totals.uncounted.insert(known, Uncounted{op, 0, reason, OpCount()});
     }

@@ -59,9 +59,8 @@ Result<Price> parse_price(const Json& entry) {
 std::vector<std::string> devices_of(const std::vector<Price>& prices) {
   std::vector<std::string> devices;
   for (const Price& price : prices) devices.push_back(price.device);
-  std::ranges::sort(devices);
-  const auto same = std::ranges::unique(devices);
-  devices.erase(same.begin(), same.end());
+  std::sort(devices.begin(), devices.end());
+  devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
   return devices;
 }
 

@@ -74,6 +74,8 @@ Result<Descriptor> enter(int parent, const std::string& name, const std::string&
   struct stat facts{};
   if (fstat(folder.get(), &facts) != 0) return errno_status("looking at", path, errno);
   if (facts.st_uid != geteuid()) return refused(path, "belongs to another user");
+  // To root /tmp itself is its own: closing it to others would take it from everybody.
+  if ((facts.st_mode & S_ISVTX) != 0) return refused(path, "is shared by all users");
   if ((facts.st_mode & 0777) != 0700 && fchmod(folder.get(), 0700) != 0) {
     return errno_status("closing to others", path, errno);
   }

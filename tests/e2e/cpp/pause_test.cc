@@ -148,5 +148,18 @@ TEST_F(PauseTest, ARehearsalShowsThatAllWouldStopAndLosesNoStep) {
   EXPECT_EQ(lines("rehearsal"), 2) << "once in a run";
 }
 
+TEST_F(PauseTest, ARehearsalWithoutARankShowsNothing) {
+  auto environment = base_environment();
+  environment["ACCOUNT_RUN"] = "r";
+  environment["ACCOUNT_AUTHORITY"] = authority_;
+  Process run = account_run({}, {"/bin/sleep", "8"}, environment);
+  const std::string hash = send(order_to(order::Action::rehearse));
+  const auto receipts = OrderSender(authority_).wait(hash, 60.0);
+  ASSERT_TRUE(receipts.ok()) << receipts.status().to_string();
+  ASSERT_EQ(receipts->size(), 1u);
+  EXPECT_EQ(receipts->front().state, "not agreed");
+  EXPECT_EQ(run.wait(), 0) << run.err();
+}
+
 }  // namespace
 }  // namespace account::e2e

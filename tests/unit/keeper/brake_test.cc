@@ -28,7 +28,7 @@ class IdleRank {
       tally::Identity identity;
       identity.rank = 0;
       identity.world_size = 1;
-      const auto page = tally::Page::create({folder}, identity);
+      const auto page = tally::Page::create({folder + "/pages"}, identity);
       const std::string path = page.ok() ? (*page)->path() : "";
       (void)!::write(ready[1], path.data(), path.size());
       ::close(ready[1]);

@@ -122,6 +122,21 @@ TEST(PageTest, RefusesAFolderOfAnotherUser) {
   EXPECT_THAT((*page)->why_not_shared(), HasSubstr("belongs to another user"));
 }
 
+// As /tmp is root's: closed to others it would be nobody's any more.
+TEST(PageTest, NeverClosesAFolderThatAllUsersShare) {
+  const Place place;
+  const std::string shared = place.root() + "/shared";
+  std::filesystem::create_directories(shared);
+  ASSERT_EQ(::chmod(shared.c_str(), 01777), 0);
+  const auto page = Page::create({shared + "/pages"}, Identity());
+  ASSERT_TRUE(page.ok());
+  EXPECT_TRUE((*page)->in_memory());
+  EXPECT_THAT((*page)->why_not_shared(), HasSubstr("is shared by all users"));
+  struct stat facts{};
+  ASSERT_EQ(::stat(shared.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777, 01777u);
+}
+
 TEST(PageTest, ClosesAFolderOfOursThatOthersCouldEnter) {
   const Place place;
   std::filesystem::create_directory(place.root() + "/account");
