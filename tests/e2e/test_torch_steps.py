@@ -142,7 +142,7 @@ def test_transcripts_hold_the_shapes_of_recorded_steps(run):
     assert int(forward["executed"]) == GEMM * forward["calls"]
 
 
-@pytest.mark.parametrize("later", ["cost", "price", "state"])
+@pytest.mark.parametrize("later", ["cost", "price"])
 def test_what_is_not_supported_yet_is_refused_never_ignored(later):
     with pytest.raises(account.Error, match=rf"start\({later}=...\) is not supported"):
         account.start(**{later: "something"})
@@ -153,6 +153,12 @@ def test_settings_that_cannot_be_kept_are_refused():
         account.start(setting="lock")  # there is nobody to obey
     with pytest.raises(account.Error, match="'loose' is no setting"):
         account.start(setting="loose")
+
+
+def test_a_state_is_a_function_and_not_what_one_returns(tmp_path):
+    with pytest.raises(account.Error, match="start\\(state=...\\) is a function"):
+        account.start(dir=tmp_path, state={"step": 1})
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_fails_the_start(tmp_path):

@@ -179,6 +179,11 @@ def start(
     """
     global _current
     _refuse_unsupported(cost=cost, price=price)
+    if state is not None and not callable(state):
+        raise Error(
+            "start(state=...) is a function that returns the state when it is asked",
+            "invalid_argument",
+        )
     if _current is not None:
         _refuse_stricter(setting, _current)
         if run is not None and run != _current.id:
