@@ -156,7 +156,7 @@ def test_settings_that_cannot_be_kept_are_refused():
 
 
 def test_a_state_is_a_function_and_not_what_one_returns(tmp_path):
-    with pytest.raises(account.Error, match="start\\(state=...\\) is a function"):
+    with pytest.raises(account.Error, match=r"start\(state=...\) is a function"):
         account.start(dir=tmp_path, state={"step": 1})
     assert not any(tmp_path.iterdir())
 
