@@ -24,10 +24,25 @@ class StopTest : public EndToEnd {
   StopTest() {
     std::filesystem::create_directories(authority_ + "/orders");
     std::filesystem::create_directories(authority_ + "/receipts");
-    order::Root root = keys_.root();
+    publish(root_of_now(1));
+  }
+
+  order::Root root_of_now(int64_t version) const {
+    order::Root root = keys_.root(version);
     root.issued_unix = now() - order::kDay;
     root.expires_unix = now() + order::kDay;
-    publish(root);
+    return root;
+  }
+  // Orders that a ledger of run "r" has as refused.
+  int refusals() const {
+    int refused = 0;
+    const ledger::Report report = verify();
+    for (const ledger::NodeReport& node : report.nodes) {
+      for (const Json& event : node.events) {
+        refused += *event.get_string("type") == "order_refused" ? 1 : 0;
+      }
+    }
+    return refused;
   }
 
   static int64_t now() { return Clock::real().unix_ns() / 1'000'000'000; }
@@ -75,11 +90,11 @@ class StopTest : public EndToEnd {
     return hash.ok() ? *hash : "";
   }
   void send_lift(const std::vector<std::string>& hashes, int64_t number,
-                 std::initializer_list<const sign::SecretKey*> keys) {
+                 std::initializer_list<const sign::SecretKey*> keys, int64_t root_version = 1) {
     order::Order lift;
     lift.action = order::Action::lift;
     lift.authority = "acme-cluster";
-    lift.root_version = 1;
+    lift.root_version = root_version;
     lift.number = number;
     lift.issued_unix = now();
     lift.accept_until_unix = now() + 3600;

@@ -40,9 +40,7 @@ TEST_F(StopTest, StopsAllRanksAtTheSameStepRefusesARestartAndResumesAfterALift) 
 }
 
 TEST_F(StopTest, LocksTheStateOfARankBeforeItLocksTheProcessAndGivesItBackAfterTheLift) {
-  order::Root root = keys_.root();
-  root.issued_unix = now() - order::kDay;
-  root.expires_unix = now() + order::kDay;
+  order::Root root = root_of_now(1);
   root.recovery = order::Role{{keys_.lift_b.public_key()}, 1};
   publish(root);
   Process run = job(2,
@@ -108,11 +106,7 @@ TEST_F(StopTest, ForeignMangledAndOtherJobsOrdersChangeNothing) {
   EXPECT_EQ(run.wait(), 0) << run.err();
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.steps, 60u);
-  int refused = 0;
-  for (const Json& event : report.nodes[0].events) {
-    refused += *event.get_string("type") == "order_refused" ? 1 : 0;
-  }
-  EXPECT_EQ(refused, 4) << "each once: foreign, by a lift key, mangled, oversize";
+  EXPECT_EQ(refusals(), 4) << "each once: foreign, by a lift key, mangled, oversize";
 }
 
 TEST_F(StopTest, TwoStopsAtOnceBothStandAndALiftLiftsOnlyWhatItNames) {
@@ -159,6 +153,45 @@ TEST_F(StopTest, AStopWithAnOldNumberUnderAWrongClockAndAnExpiredRootIsObeyed) {
   old.issued_unix = now() - 400 * order::kDay;
   drop(sealed(old, {&keys_.stop_b}), "old");
   EXPECT_EQ(run.wait(), 86) << run.err();
+}
+
+TEST_F(StopTest, ARunningJobTakesUpANewRootAndAStolenStopKeyStopsNothingAnyMore) {
+  Process run = job(1, {"steps=4000", "calls=5", "seconds=80"});
+  ASSERT_TRUE(trains());
+  order::Root next = root_of_now(2);
+  next.keys.push_back({"new officer", keys_.foreign.public_key()});
+  next.stop.keys = {keys_.stop_a.public_key(), keys_.foreign.public_key()};
+  next.revoked = {keys_.stop_b.public_key().id()};
+  ASSERT_TRUE(directory().publish_root(keys_.signed_root(next)).ok());
+  drop(sealed(stop_order(this_job_), {&keys_.stop_b}), "stolen");
+  // By a key that was revoked meanwhile.
+  const auto refused = [&] { return run.err().find("not obeyed") != std::string::npos; };
+  ASSERT_TRUE(eventually(refused, std::chrono::seconds(30))) << run.err();
+  EXPECT_TRUE(run_trains("r"));
+  drop(sealed(stop_order(this_job_), {&keys_.foreign}), "new");
+  EXPECT_EQ(run.wait(), 86) << run.err();
+}
+
+TEST_F(StopTest, ARootThatExpiresUnderARunningJobStillStopsItAndLiftsNothingUntilTheNextOne) {
+  order::Root brief = root_of_now(1);
+  brief.expires_unix = now() + 4;
+  publish(brief);
+  Process run = job(1, {"steps=2000", "calls=5", "seconds=40"});
+  ASSERT_TRUE(trains());
+  ASSERT_TRUE(eventually([&] { return now() > brief.expires_unix; }, std::chrono::seconds(30)));
+  EXPECT_TRUE(run_trains("r"));
+  const std::string hash = send_stop(this_job_);
+  EXPECT_EQ(run.wait(), 86) << run.err();
+
+  send_lift({hash}, 1, {&keys_.lift_a, &keys_.lift_b});
+  Process refused = job(1, {"steps=3"});
+  EXPECT_EQ(refused.wait(), 86) << "under an expired root nothing is lifted";
+  ASSERT_TRUE(directory().publish_root(keys_.signed_root(root_of_now(2))).ok());
+  Process old = job(1, {"steps=3"});
+  EXPECT_EQ(old.wait(), 86) << "and a lift under the one before stays void";
+  send_lift({hash}, 2, {&keys_.lift_b, &keys_.lift_c}, 2);
+  Process free = job(1, {"steps=3"});
+  EXPECT_EQ(free.wait(), 0) << free.err();
 }
 
 TEST_F(StopTest, ARankUnderSigstopIsEndedWithinTheDeadline) {
