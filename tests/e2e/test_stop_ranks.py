@@ -100,3 +100,25 @@ def test_only_a_lift_with_two_of_three_keys_lets_it_train_again(
     authority.lift(order, "ann", "cid")
     harness.run_job(job(account, authority, again), tmp_path / "log-4")
     assert last_steps(again) == {"0": 5, "1": 5}
+
+
+def test_a_process_that_serves_stops_at_its_guard(account, authority, tmp_path):
+    own = tmp_path / "own"
+    command = account.run_command("--run", "r", "--authority", authority.path,
+                                  command=harness.two_ranks(harness.JOBS / "serves.py",
+                                                            "--own", own))
+    with harness.Job(command, tmp_path / "log") as serving:
+        harness.wait_until("both ranks to serve", lambda: len(list(own.glob("batch-*"))) == 2)
+        authority.stop("job:r")
+        serving.wait(86)
+        ended = [(own / f"batch-{rank}").read_text() for rank in range(2)]
+    # Each closed one more step than it answered batches: the last guard let nothing through.
+    (quiet,) = [line for line in ledger_lines(tmp_path / "account/r") if line["type"] == "quiet"]
+    assert [rank["last_step"] for rank in quiet["ranks"]] == [int(batch) + 1 for batch in ended]
+
+
+def test_without_a_run_there_is_nothing_to_ask(account):
+    done = harness.subprocess.run(
+        [harness.sys.executable, "-c", "import libaccount; libaccount.guard()"],
+        text=True, capture_output=True, check=False)
+    assert done.returncode == 1 and "takes part in no run" in done.stderr

@@ -31,7 +31,7 @@ from ._errors import (
 from ._estimate import Estimate, estimate
 from ._formulas import add, kernel, register_formula
 from ._rates import Rates, rates
-from ._run import Run, start
+from ._run import Run, guard, start
 
 if TYPE_CHECKING:
     from ._core import Totals
@@ -56,6 +56,7 @@ __all__ = [
     "cmake_prefix_path",
     "count",
     "estimate",
+    "guard",
     "kernel",
     "rates",
     "register_formula",

@@ -123,6 +123,33 @@ def current() -> Run | None:
     return _current
 
 
+def guard() -> None:
+    """Asks whether this process may go on: for one that serves or generates, at each batch.
+
+    A batch is a step of its run then: at a signed stop this raises ShutdownOrdered (ranks that go
+    in step stop behind the same batch, others each behind its own), in a pause it waits until that
+    has ended. As cheap as a step's edge. Raises Error where this process takes part in no run,
+    since nobody could stop it.
+
+    >>> import tempfile, torch, libaccount as account
+    >>> run = account.start(dir=tempfile.mkdtemp(), run="serving")
+    >>> for batch in torch.ones(3, 1, 4):
+    ...     account.guard()
+    ...     _ = batch @ torch.ones(4, 4)
+    >>> run.totals().steps
+    3
+    >>> run.finish()
+    """
+    run = current()
+    if run is None:
+        raise Error(
+            "this process takes part in no run, and nobody could stop it: start() one first, or "
+            "run it under `account run`",
+            "unavailable",
+        )
+    run.step()
+
+
 def start(
     model: str | None = None,
     dir: str | os.PathLike[str] | None = None,
