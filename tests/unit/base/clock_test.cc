@@ -67,5 +67,14 @@ TEST(DateTest, ReadsTheTimesThatItWrites) {
   }
 }
 
+TEST(DateTest, RefusesTimesThatNanosecondsDoNotReach) {
+  for (const char* text : {"3026-11-29T00:00:00Z", "9999-12-31", "0001-01-01T00:00:00Z"}) {
+    EXPECT_FALSE(unix_ns_from_iso8601(text).ok()) << text;
+  }
+  for (const char* text : {"2262-01-01T00:00:00Z", "1678-01-01T00:00:00Z"}) {
+    EXPECT_EQ(to_iso8601(unix_ns_from_iso8601(text).value()), text);
+  }
+}
+
 }  // namespace
 }  // namespace account
