@@ -16,7 +16,7 @@ constexpr std::string_view kFormat = "account-locked/1", kKeyFormat = "account-l
                            kRecoveryFormat = "account-recovery/1";
 constexpr size_t kLengthBytes = 4, kMaxHeaderBytes = size_t{64} * 1024;
 constexpr size_t kPieceBytes = size_t{1} << 20;
-constexpr size_t kIdBytes = 16, kMaxKeys = 16, kMaxOrders = 4096;
+constexpr size_t kIdBytes = 16, kMaxKeys = 16, kMaxAuthorities = 31;
 constexpr uint64_t kMaxKeyFileBytes = 4096, kMaxRecoveryBytes = uint64_t{1} << 20;
 constexpr int kOwnersMode = 0600;
 constexpr int64_t kNanoseconds = 1'000'000'000;
@@ -263,35 +263,37 @@ Status read_locked(const std::string& path, std::string_view key, const Sink& si
 }
 
 std::string write_recovery(const Recovery& recovery) {
-  Json orders = Json::array(), keys = Json::array();
-  for (const sign::Digest& order : recovery.orders) orders.push(sign::to_hex(order));
-  for (const sign::PublicKey& key : recovery.keys) keys.push(to_base64(key.bytes()));
-  return Json::object({{"format", kRecoveryFormat},
-                       {"orders", std::move(orders)},
-                       {"keys", std::move(keys)}})
+  Json authorities = Json::array();
+  for (const Recovery::Of& one : recovery.authorities) {
+    Json keys = Json::array();
+    for (const sign::PublicKey& key : one.keys) keys.push(to_base64(key.bytes()));
+    authorities.push(Json::object({{"pin", one.pin}, {"keys", std::move(keys)}}));
+  }
+  return Json::object({{"format", kRecoveryFormat}, {"authorities", std::move(authorities)}})
              .dump() +
          "\n";
 }
 
 Result<Recovery> parse_recovery(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json document, Json::parse(bytes, kMaxRecoveryBytes));
-  ACCOUNT_RETURN_IF_ERROR(document.only_members({"format", "orders", "keys"}));
+  ACCOUNT_RETURN_IF_ERROR(document.only_members({"format", "authorities"}));
   ACCOUNT_ASSIGN_OR_RETURN(const std::string format, document.get_string("format"));
   if (format != kRecoveryFormat) return fault("format '" + format.substr(0, 40) + "'");
+  ACCOUNT_ASSIGN_OR_RETURN(const Json* authorities, document.get_array("authorities"));
+  if (authorities->items().size() > kMaxAuthorities) return fault("too many authorities");
   Recovery recovery;
-  ACCOUNT_ASSIGN_OR_RETURN(const Json* orders, document.get_array("orders"));
-  ACCOUNT_ASSIGN_OR_RETURN(const Json* keys, document.get_array("keys"));
-  if (orders->items().size() > kMaxOrders || keys->items().size() > kMaxKeys) {
-    return fault("too many orders or keys");
-  }
-  for (const Json& item : orders->items()) {
-    ACCOUNT_ASSIGN_OR_RETURN(const sign::Digest order, sign::digest_from_hex(item.as_string()));
-    recovery.orders.push_back(order);
-  }
-  for (const Json& item : keys->items()) {
-    ACCOUNT_ASSIGN_OR_RETURN(const std::string raw, from_base64(item.as_string()));
-    ACCOUNT_ASSIGN_OR_RETURN(sign::PublicKey key, sign::PublicKey::from_bytes(raw));
-    recovery.keys.push_back(std::move(key));
+  for (const Json& item : authorities->items()) {
+    ACCOUNT_RETURN_IF_ERROR(item.only_members({"pin", "keys"}));
+    Recovery::Of one;
+    ACCOUNT_ASSIGN_OR_RETURN(one.pin, item.get_string("pin"));
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* keys, item.get_array("keys"));
+    if (keys->items().size() > kMaxKeys) return fault("too many keys");
+    for (const Json& encoded : keys->items()) {
+      ACCOUNT_ASSIGN_OR_RETURN(const std::string raw, from_base64(encoded.as_string()));
+      ACCOUNT_ASSIGN_OR_RETURN(sign::PublicKey key, sign::PublicKey::from_bytes(raw));
+      one.keys.push_back(std::move(key));
+    }
+    recovery.authorities.push_back(std::move(one));
   }
   return recovery;
 }

@@ -46,8 +46,8 @@ void end_process(const Watch& watch, bool kill) {
 }  // namespace
 
 void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
-  const bool other_cause =
-      wanted.order != cause_.order || wanted.about != cause_.about || wanted.waits != cause_.waits;
+  const bool other_cause = wanted.order != cause_.order || wanted.about != cause_.about ||
+                           wanted.waits != cause_.waits || wanted.savers != cause_.savers;
   // From one wait to another: those that wait go on to the edge that is agreed on for this one.
   if (phase_ != Phase::off && cause_.waits && wanted.waits && wanted.about != cause_.about) {
     release(ranks);
@@ -67,7 +67,9 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
 void Brake::write_cause(tally::Control& control) const {
   std::memcpy(control.order, cause_.order.data(), cause_.order.size());
   write_reason(control, cause_.reason);
-  if (cause_.shuts_gate) control.gate.store(1, std::memory_order_release);
+  if (cause_.shuts_gate) {
+    control.gate.store(1 | (cause_.savers << 1), std::memory_order_release);
+  }
 }
 
 void Brake::hold(const std::vector<Watch*>& ranks) {

@@ -35,6 +35,7 @@ struct Braking {
   bool ends = false;        // those that have not come by the deadline are ended
   bool waits = false;       // ranks wait at the edge until released; else they stop
   bool shuts_gate = false;  // no more exports
+  uint32_t savers = 0;      // bit i: ranks may save for the i-th authority's recovery keys
   bool rehearses = false;   // ends by itself, and gives way to everything else
   // Votes are counted together with those of nodes that brake for the same; empty: for an order.
   std::string about;

@@ -96,6 +96,7 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   if (!pending_.empty()) ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
   if (stop_ != nullptr) stop_->latched(brake_);
+  tell_recovery();
   if (!takes_up) return may_begin();
   if (stop_ != nullptr) stop_->obey_what_stands();
   return Status();
@@ -147,6 +148,7 @@ void Keeper::obey() {
   if (stop_ != nullptr) stop_->turn(*view, brake_);
   limits_.turn(*view);
   brake(ranks, *view);
+  tell_recovery();
   queue_stop_lines();
   // Agreement did not wait for this; only the acknowledgement does.
   if (stop_ != nullptr && stop_->wants_seal() && try_seal(ledger::SealReason::order).ok()) {
@@ -163,7 +165,6 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
     if (auto limit = limits_.wanted()) wanted = std::move(limit), ordered = false;
   }
   const bool braked = brake_.phase() != Brake::Phase::off;
-  if (ordered && stop_->stopping()) tell_recovery();
   if (wanted) brake_.apply(*wanted, ranks);
   if (!wanted && (braked || may_go_on(ranks))) brake_.release(ranks);
   if (wanted.has_value() != braked) {
@@ -175,8 +176,10 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
   if (!ordered && just_quiet) limits_.note_quiet(brake_);
 }
 
-// Before they are told to stop: a rank asks once. Where it cannot be written nothing is saved.
+// At the beginning and when a root changes, never while a stop is obeyed: that waits for no disk.
+// Where it cannot be written nothing is saved.
 void Keeper::tell_recovery() {
+  if (stop_ == nullptr || stop_->stopping()) return;
   const std::string text = gate::write_recovery(stop_->recovery());
   if (text == told_recovery_) return;
   told_recovery_ = text;

@@ -363,6 +363,7 @@ std::optional<Braking> Stop::wanted() const {
   braking.shuts_gate = true;
   if (braking.waits) return braking;
   braking.ends = true;
+  braking.savers = savers();
   for (const auto& [hash, obeyed] : obeyed_) {
     const int64_t asked = obeyed.stop.quiet_seconds;
     if (obeyed.action() != Action::stop || asked <= 0) continue;
@@ -374,24 +375,32 @@ std::optional<Braking> Stop::wanted() const {
 
 gate::Recovery Stop::recovery() const {
   gate::Recovery recovery;
+  for (const Authorities::One& one : authorities_.all()) {
+    const std::optional<order::Role>& role = one.orders.chain.newest().recovery;
+    recovery.authorities.push_back(
+        {one.orders.chain.pin(), role ? role->keys : std::vector<sign::PublicKey>()});
+  }
+  return recovery;
+}
+
+// Nobody where one of the stops lets nothing be saved, or its authority names no recovery key.
+uint32_t Stop::savers() const {
+  const auto& all = authorities_.all();
+  uint32_t savers = 0;
   for (const auto& [hash, obeyed] : obeyed_) {
     if (obeyed.action() != Action::stop) continue;
     // A stop of which only a trace is left says nothing that could be heeded.
-    if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return {};
-    const auto& all = authorities_.all();
+    if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return 0;
     const std::string& pin = obeyed.stop.authority;
     const auto one = std::find_if(
         all.begin(), all.end(),
         [&pin](const Authorities::One& authority) { return authority.orders.chain.pin() == pin; });
-    if (one == all.end() || !one->orders.chain.newest().recovery) return {};
-    recovery.orders.push_back(hash);
-    for (const sign::PublicKey& key : one->orders.chain.newest().recovery->keys) {
-      const bool known =
-          std::find(recovery.keys.begin(), recovery.keys.end(), key) != recovery.keys.end();
-      if (!known) recovery.keys.push_back(key);
-    }
+    const auto place = one - all.begin();
+    constexpr int64_t kPlaces = 31;  // bits of the gate word behind its first
+    if (one == all.end() || place >= kPlaces || !one->orders.chain.newest().recovery) return 0;
+    savers |= uint32_t{1} << place;
   }
-  return recovery;
+  return savers;
 }
 
 // Also of an order that comes when all are at rest already.

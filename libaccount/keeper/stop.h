@@ -71,8 +71,7 @@ class Stop {
   bool wants_seal() const { return wants_seal_; }
   void latched(const Brake& brake);
 
-  // Who could open what ranks save under the orders that are obeyed; no order where one of them
-  // lets nothing be saved, or an authority names no recovery key.
+  // Who could open what ranks save, by authority.
   gate::Recovery recovery() const;
 
   // What people should read, once each.
@@ -108,6 +107,7 @@ class Stop {
   void end(const sign::Digest& order, std::string_view ending);
   void watch_rehearsal(const Brake& brake);
   const Obeyed* leading() const;
+  uint32_t savers() const;
   order::Receipt receipt_of(const Obeyed& obeyed, const Brake& brake) const;
 
   const Clock& clock_;

@@ -40,19 +40,27 @@ sign::Digest order_of(const tally::Page& page) {
   return order;
 }
 
-// Who can open what is saved under this order. Fails where nothing may be saved.
-Result<gate::Recovery> recovery_for(const Settings& settings, const sign::Digest& order) {
-  const std::string path = keeper::recovery_path(settings.place);
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string text,
-                           FileSystem::real().read(path, kMaxRecoveryBytes));
-  auto recovery = gate::parse_recovery(text);
-  if (!recovery.ok()) return recovery.status().with_context(path);
-  const auto& orders = recovery->orders;
-  if (std::find(orders.begin(), orders.end(), order) == orders.end()) {
+// Who can open what is saved now. Fails where nothing may be saved.
+Result<std::vector<sign::PublicKey>> recovery_keys(const Settings& settings,
+                                                   const tally::Page& page) {
+  const uint32_t savers = page.layout().control.gate.load(std::memory_order_acquire) >> 1;
+  if (savers == 0) {
     return Status(Code::not_found,
                   "the stop lets nothing be saved, or its authority's root names no recovery key");
   }
-  return recovery;
+  const std::string path = keeper::recovery_path(settings.place);
+  ACCOUNT_ASSIGN_OR_RETURN(const std::string text,
+                           FileSystem::real().read(path, kMaxRecoveryBytes));
+  const auto recovery = gate::parse_recovery(text);
+  if (!recovery.ok()) return recovery.status().with_context(path);
+  std::vector<sign::PublicKey> keys;
+  for (size_t i = 0; i < recovery->authorities.size(); ++i) {
+    if ((savers >> i & 1) == 0) continue;
+    for (const sign::PublicKey& key : recovery->authorities[i].keys) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  return keys;
 }
 
 // ---- writing --------------------------------------------------------------------------------
@@ -115,13 +123,13 @@ class Progress {
 struct Plan {
   std::string folder, path;
   gate::LockedHeader about;
-  gate::Recovery recovery;
+  std::vector<sign::PublicKey> keys;
 };
 
 Result<Plan> make_plan(const Settings& settings, const tally::Page& page) {
   Plan plan;
   plan.about.order = order_of(page);
-  ACCOUNT_ASSIGN_OR_RETURN(plan.recovery, recovery_for(settings, plan.about.order));
+  ACCOUNT_ASSIGN_OR_RETURN(plan.keys, recovery_keys(settings, page));
   plan.about.run = settings.place.run;
   plan.about.step = page.layout().edge.steps_closed.load();
   plan.about.rank = std::max(settings.identity.rank, 0);
@@ -136,7 +144,7 @@ Result<Plan> make_plan(const Settings& settings, const tally::Page& page) {
 Result<Json> write_state(const Plan& plan, const Settings& settings, Progress& progress,
                          const std::function<Status(const Sink& to)>& save) {
   ACCOUNT_ASSIGN_OR_RETURN(gate::LockedWriter writer,
-                           gate::LockedWriter::create(plan.path, plan.about, plan.recovery.keys));
+                           gate::LockedWriter::create(plan.path, plan.about, plan.keys));
   ACCOUNT_RETURN_IF_ERROR(save([&](std::string_view bytes) {
     progress.add(bytes.size());
     return writer.write(bytes);

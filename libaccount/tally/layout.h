@@ -105,7 +105,7 @@ enum class Command : uint32_t {
 
 struct alignas(64) Control {
   Word32 command;  // Command
-  Word32 gate;     // 0 open, else shut
+  Word32 gate;     // 0 open, else shut; bits 1 to 31: who could open a saved state
   Word64 stop_edge;
   Word64 keeper_beat_ns;  // CLOCK_MONOTONIC; 0 until the keeper has accepted this page
   Word32 keeper_pid;

@@ -161,16 +161,18 @@ TEST_F(LockedTest, WithoutARecoveryKeyNothingIsWritten) {
 
 TEST_F(LockedTest, TheKeepersWordReadsBackAndNothingElseDoes) {
   Recovery recovery;
-  recovery.orders.push_back(about().order);
-  recovery.keys.push_back(safe_.public_key());
+  recovery.authorities.push_back({"1f", {safe_.public_key(), vault_.public_key()}});
+  recovery.authorities.push_back({"2e", {}});
   const std::string text = write_recovery(recovery);
   const auto read_back = parse_recovery(text);
   ASSERT_TRUE(read_back.ok()) << read_back.status().to_string();
-  EXPECT_EQ(read_back->orders, recovery.orders);
-  EXPECT_EQ(read_back->keys, recovery.keys);
+  ASSERT_EQ(read_back->authorities.size(), 2u);
+  EXPECT_EQ(read_back->authorities[0].pin, "1f");
+  EXPECT_EQ(read_back->authorities[0].keys, recovery.authorities[0].keys);
+  EXPECT_TRUE(read_back->authorities[1].keys.empty());
   for (size_t i = 0; i + 1 < text.size(); ++i) EXPECT_FALSE(parse_recovery(text.substr(0, i)).ok());
-  EXPECT_FALSE(parse_recovery(R"({"format":"account-recovery/2","orders":[],"keys":[]})").ok());
-  EXPECT_FALSE(parse_recovery(R"({"format":"account-recovery/1","orders":[1],"keys":[]})").ok());
+  EXPECT_FALSE(parse_recovery(R"({"format":"account-recovery/2","authorities":[]})").ok());
+  EXPECT_FALSE(parse_recovery(R"({"format":"account-recovery/1","authorities":[1]})").ok());
 }
 
 }  // namespace
