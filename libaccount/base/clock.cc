@@ -71,11 +71,11 @@ Result<int64_t> days_from_iso_date(std::string_view date) {
 Result<int64_t> unix_ns_from_iso8601(std::string_view text) {
   constexpr size_t kDay = 10;
   constexpr int64_t kNsASecond = 1'000'000'000, kSecondsADay = 24 * 3600;
-  constexpr int64_t kMostDays = 106'750;  // nanoseconds reach from 1677 to 2262
+  constexpr int64_t kMostDays = 106'750;  // nanoseconds reach not much farther
   const auto day = days_from_iso_date(text.substr(0, kDay));
   if (day.ok() && (*day < -kMostDays || *day > kMostDays)) {
     return Status(Code::corrupt,
-                  "'" + std::string(text.substr(0, kDay)) + "' is no time that counts");
+                  "'" + std::string(text.substr(0, kDay)) + "' is beyond the years 1678 to 2261");
   }
   const int64_t midnight = day.ok() ? *day * kSecondsADay * kNsASecond : 0;
   if (day.ok() && text.size() == kDay) return midnight;

@@ -166,15 +166,17 @@ int lift(const LiftWords& words) {
   const Status done = sign_lift(words, *authority, envelope);
   if (!done.ok()) return fail(words.verb(), done);
   if (words.draft) return put_draft(words.verb(), *words.draft, envelope, words.json);
+  // First what may fail: opening permits no start.
+  if (words.open) {
+    UnlockWords unlock;
+    unlock.path = *words.open;
+    unlock.recovery = *words.recovery;
+    unlock.quiet = words.json;
+    if (const int opened = unlock_files(unlock); opened != kYes) return opened;
+  }
   WaitWords wait;
   wait.json = words.json;
-  const int delivered = deliver(words.verb(), *authority, envelope, wait);
-  if (delivered != kYes || !words.open) return delivered;
-  UnlockWords unlock;
-  unlock.path = *words.open;
-  unlock.recovery = words.recovery.value_or("");
-  unlock.quiet = words.json;
-  return unlock_files(unlock);
+  return deliver(words.verb(), *authority, envelope, wait);
 }
 
 // The words that both have.

@@ -67,8 +67,10 @@ int lint(const std::string& path, bool json) {
     for (const std::string& fault : faults) put_line("fault: " + fault);
   }
   if (faults.empty()) return kYes;
-  return fail(path, {Code::invalid_argument, fmt::format("{} faults in this root", faults.size()),
-                     "make the next one with more keys: account root next"});
+  return fail(path,
+              {Code::invalid_argument,
+               fmt::format("its root has {} fault{}", faults.size(), faults.size() == 1 ? "" : "s"),
+               "make the next one with more keys: account root next"});
 }
 
 }  // namespace

@@ -134,6 +134,13 @@ def test_nothing_of_it_is_readable_before_it_is_opened(account, authority, tmp_p
     refused = account("order", "unlock", file, "--recovery", authority.key("ann"), expect=None)
     assert refused.returncode == 2 and "not sealed to key" in refused.stderr
 
+    # A lift that was to open it and cannot is not delivered.
+    delivered = sorted((authority.path / "orders").iterdir())
+    account("lift", order, "--because", "the drill is over", "--authority", authority.path,
+            "--key", authority.key("ann"), "--key", authority.key("cid"),
+            "--open", folder, "--recovery", authority.key("ann"), expect=2)
+    assert sorted((authority.path / "orders").iterdir()) == delivered
+
     # Lifted, but locked: the job says what is missing, and does not begin anew.
     authority.lift(order, "ann", "cid")
     with one_node(account, authority, tmp_path / "log-2", own) as job:
