@@ -18,6 +18,8 @@
 #include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
+#include "state.h"
+#include "status_error.h"
 #include "tally/tally.h"
 #include "torch/adapter.h"
 #include "torch/modules.h"
@@ -27,16 +29,6 @@ namespace py = pybind11;
 
 namespace account {
 namespace {
-
-// A failed Status on its way to Python, where libaccount/_errors.py picks the exception.
-struct StatusError : std::exception {
-  explicit StatusError(Status s) : status(std::move(s)) {}
-  Status status;
-};
-
-void raise_unless_ok(Status status) {
-  if (!status.ok()) throw StatusError(std::move(status));
-}
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's signature
 void translate_status(std::exception_ptr error) {
@@ -317,32 +309,6 @@ std::optional<std::pair<std::string, std::string>> formula_of(const std::string&
   return std::pair(std::string(row->arguments), std::string(row->dtype_from));
 }
 
-// `save` is called with a function that takes bytes. What it raises is the failure: the stop goes
-// on. The function lives as long as the process: it may be let go of where there is no GIL.
-std::function<Status(const Sink&)> state_writer(py::function save) {
-  const auto kept = std::make_shared<py::object>(std::move(save));
-  const auto* leaked = new std::shared_ptr<py::object>(kept);
-  return [save = leaked->get()](const Sink& to) {
-    const py::gil_scoped_acquire gil;
-    Status failed;
-    const py::cpp_function write([&](const py::buffer& bytes) {
-      const py::buffer_info info = bytes.request();
-      const auto size = static_cast<size_t>(info.size * info.itemsize);
-      failed = to({static_cast<const char*>(info.ptr), size});
-      if (!failed.ok()) throw StatusError(failed);
-      return size;
-    });
-    try {
-      (*save)(write);
-    } catch (py::error_already_set& error) {
-      return failed.ok() ? Status(Code::invalid_argument,
-                                  std::string("the state could not be saved: ") + error.what())
-                         : failed;
-    }
-    return Status();
-  };
-}
-
 Run start_run(RunOptions options) {
   Result<Run> run = [&] {
     const py::gil_scoped_release no_gil;
@@ -426,19 +392,7 @@ void bind_run(py::module_& m) {
            })
       .def("set_state",
            [](Run& run, py::function save) { run.set_state(state_writer(std::move(save))); })
-      .def("read_state",
-           [](Run& run, const py::function& write) {
-             const Result<SavedState> saved = [&] {
-               const py::gil_scoped_release no_gil;
-               return run.read_state([&](std::string_view bytes) {
-                 const py::gil_scoped_acquire gil;
-                 write(py::bytes(bytes.data(), bytes.size()));
-                 return Status();
-               });
-             }();
-             if (!saved.ok()) throw StatusError(saved.status());
-             return py::make_tuple(saved->path, saved->step, saved->order);
-           })
+      .def("read_state", &read_state, py::arg("write"))
       .def("finish",
            [](Run& run) {
              Status status = [&] {
