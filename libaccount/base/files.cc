@@ -236,12 +236,9 @@ class RealFileSystem final : public FileSystem {
       ::unlink(temporary.c_str());
       return written;
     }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      const int error = errno;
-      ::unlink(temporary.c_str());
-      return system_failure("replace", path, error);
-    }
-    return sync_directory(folder_of(path));
+    written = put_in_place(temporary, path);
+    if (!written.ok()) ::unlink(temporary.c_str());
+    return written;
   }
 };
 
@@ -250,6 +247,13 @@ class RealFileSystem final : public FileSystem {
 FileSystem& FileSystem::real() {
   static RealFileSystem files;
   return files;
+}
+
+Status put_in_place(const std::string& temporary, const std::string& path) {
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return system_failure("replace", path, errno);
+  }
+  return FileSystem::real().sync_directory(folder_of(path));
 }
 
 Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) {

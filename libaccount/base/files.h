@@ -70,6 +70,10 @@ class ACCOUNT_API FileSystem {
 // Of the real file system: weights are too large for an interface that hands out whole files.
 Result<std::unique_ptr<ReadFile>> open_read(const std::string& path);
 
+// Of the real file system: gives what was written and synced under another name of the same folder
+// its own, in place of what had it, and syncs the folder.
+Status put_in_place(const std::string& temporary, const std::string& path);
+
 std::string join_path(std::string_view folder, std::string_view name);
 std::string base_name(std::string_view path);
 std::string folder_of(const std::string& path);  // "." for a bare name

@@ -65,19 +65,13 @@ Status write_plain(const std::string& path, std::string_view key, const std::str
     ACCOUNT_ASSIGN_OR_RETURN(const auto file, files.open_append(partial));
     ACCOUNT_RETURN_IF_ERROR(
         gate::read_locked(path, key, [&](std::string_view bytes) { return file->append(bytes); }));
-    return file->sync();
+    ACCOUNT_RETURN_IF_ERROR(file->sync());
+    return put_in_place(partial, out);
   }();
-  if (!written.ok()) {
-    (void)files.remove(partial).ok();
-    return written;
-  }
-  if (std::rename(partial.c_str(), out.c_str()) != 0) {
-    return {Code::io, fmt::format("{} cannot be renamed to {}", partial, out)};
-  }
-  return {};
+  if (!written.ok()) (void)files.remove(partial).ok();
+  return written;
 }
 
-// By opening the first piece: a key that fits another file must not lie beside this one.
 Status open_one(const std::string& path, const sign::SecretKey& recovery, const UnlockWords& words,
                 gate::LockedHeader& header) {
   ACCOUNT_ASSIGN_OR_RETURN(header, gate::read_locked_header(path));

@@ -1,23 +1,23 @@
 // Locked files, written and read.
 #include "gate/locked.h"
 
-#include <cstdio>
+#include <algorithm>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "gate/recovery.h"
 
 namespace account::gate {
 namespace {
 
 constexpr std::string_view kMagic = "ACCLOCK1";
-constexpr std::string_view kFormat = "account-locked/1", kKeyFormat = "account-locked-key/1",
-                           kRecoveryFormat = "account-recovery/1";
+constexpr std::string_view kFormat = "account-locked/1", kKeyFormat = "account-locked-key/1";
 constexpr size_t kLengthBytes = 4, kMaxHeaderBytes = size_t{64} * 1024;
 constexpr size_t kPieceBytes = size_t{1} << 20;
-constexpr size_t kIdBytes = 16, kMaxKeys = 16, kMaxAuthorities = 31;
-constexpr uint64_t kMaxKeyFileBytes = 4096, kMaxRecoveryBytes = uint64_t{1} << 20;
+constexpr size_t kIdBytes = 16;
+constexpr uint64_t kMaxKeyFileBytes = 4096;
 constexpr int kOwnersMode = 0600;
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
@@ -73,7 +73,7 @@ Result<LockedHeader> parse_header(std::string_view text) {
   ACCOUNT_ASSIGN_OR_RETURN(const int64_t created_ns, unix_ns_from_iso8601(created));
   header.created_unix = created_ns / kNanoseconds;
   ACCOUNT_ASSIGN_OR_RETURN(const Json* sealed, document.get_array("sealed"));
-  if (sealed->items().empty() || sealed->items().size() > kMaxKeys) {
+  if (sealed->items().empty() || sealed->items().size() > kMaxRecoveryKeys) {
     return fault("it is sealed to no key, or to too many");
   }
   for (const Json& item : sealed->items()) {
@@ -181,11 +181,7 @@ Status LockedWriter::commit() {
   ACCOUNT_RETURN_IF_ERROR(put_piece(true));
   ACCOUNT_RETURN_IF_ERROR(file_->sync());
   file_.reset();
-  const std::string partial = path_ + std::string(kPartialSuffix);
-  if (std::rename(partial.c_str(), path_.c_str()) != 0) {
-    return {Code::io, partial + " cannot be renamed to " + path_};
-  }
-  return FileSystem::real().sync_directory(folder_of(path_));
+  return put_in_place(path_ + std::string(kPartialSuffix), path_);
 }
 
 Result<LockedHeader> read_locked_header(const std::string& path) {
@@ -260,42 +256,6 @@ Status read_locked(const std::string& path, std::string_view key, const Sink& si
     if (piece->last != (at == end)) return fault(path + " is cut short, or something follows it");
     if (piece->last) return {};
   }
-}
-
-std::string write_recovery(const Recovery& recovery) {
-  Json authorities = Json::array();
-  for (const Recovery::Of& one : recovery.authorities) {
-    Json keys = Json::array();
-    for (const sign::PublicKey& key : one.keys) keys.push(to_base64(key.bytes()));
-    authorities.push(Json::object({{"pin", one.pin}, {"keys", std::move(keys)}}));
-  }
-  return Json::object({{"format", kRecoveryFormat}, {"authorities", std::move(authorities)}})
-             .dump() +
-         "\n";
-}
-
-Result<Recovery> parse_recovery(std::string_view bytes) {
-  ACCOUNT_ASSIGN_OR_RETURN(const Json document, Json::parse(bytes, kMaxRecoveryBytes));
-  ACCOUNT_RETURN_IF_ERROR(document.only_members({"format", "authorities"}));
-  ACCOUNT_ASSIGN_OR_RETURN(const std::string format, document.get_string("format"));
-  if (format != kRecoveryFormat) return fault("format '" + format.substr(0, 40) + "'");
-  ACCOUNT_ASSIGN_OR_RETURN(const Json* authorities, document.get_array("authorities"));
-  if (authorities->items().size() > kMaxAuthorities) return fault("too many authorities");
-  Recovery recovery;
-  for (const Json& item : authorities->items()) {
-    ACCOUNT_RETURN_IF_ERROR(item.only_members({"pin", "keys"}));
-    Recovery::Of one;
-    ACCOUNT_ASSIGN_OR_RETURN(one.pin, item.get_string("pin"));
-    ACCOUNT_ASSIGN_OR_RETURN(const Json* keys, item.get_array("keys"));
-    if (keys->items().size() > kMaxKeys) return fault("too many keys");
-    for (const Json& encoded : keys->items()) {
-      ACCOUNT_ASSIGN_OR_RETURN(const std::string raw, from_base64(encoded.as_string()));
-      ACCOUNT_ASSIGN_OR_RETURN(sign::PublicKey key, sign::PublicKey::from_bytes(raw));
-      one.keys.push_back(std::move(key));
-    }
-    recovery.authorities.push_back(std::move(one));
-  }
-  return recovery;
 }
 
 }  // namespace account::gate

@@ -79,17 +79,4 @@ Result<std::string> read_opened_key(const std::string& path, const LockedHeader&
 // that was changed or cut is noticed where it was.
 Status read_locked(const std::string& path, std::string_view key, const Sink& sink);
 
-// The keeper's word to the ranks of its node: who could open what they save, by authority. Which
-// of them may is in the page's gate word (tally/layout.h), so that a stop waits for no disk.
-struct Recovery {
-  struct Of {
-    std::string pin;  // of the authority
-    std::vector<sign::PublicKey> keys;
-  };
-  std::vector<Of> authorities;
-};
-inline constexpr std::string_view kRecoveryName = "recovery.json";  // in the node's folder
-std::string write_recovery(const Recovery& recovery);
-Result<Recovery> parse_recovery(std::string_view bytes);
-
 }  // namespace account::gate

@@ -193,6 +193,7 @@ class Keeper {
   std::unique_ptr<Stop> stop_;  // none without an authority
   Limits limits_;
   std::string told_recovery_;  // what the ranks were told last
+  bool recovery_fails_ = false;
   Brake brake_;
 };
 

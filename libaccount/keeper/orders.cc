@@ -177,15 +177,19 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
 }
 
 // At the beginning and when a root changes, never while a stop is obeyed: that waits for no disk.
-// Where it cannot be written nothing is saved.
+// Where it cannot be written nothing is saved; it is tried at each reading.
 void Keeper::tell_recovery() {
   if (stop_ == nullptr || stop_->stopping()) return;
-  const std::string text = gate::write_recovery(stop_->recovery());
+  const auto recovery = stop_->take_recovery();
+  if (!recovery) return;
+  const std::string text = gate::write_recovery(*recovery);
   if (text == told_recovery_) return;
-  told_recovery_ = text;
   constexpr int kMode = 0644;
   const Status told = world_.files.write_atomically(recovery_path(options_.place), text, kMode);
-  if (!told.ok()) voice_.trouble("no state can be saved: " + told.to_string());
+  if (told.ok()) told_recovery_ = text;
+  if (!told.ok() && !std::exchange(recovery_fails_, true)) {
+    voice_.trouble("no state can be saved by now: " + told.to_string());
+  }
 }
 
 // Ranks that an earlier keeper made wait, for what ended before this one came.

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/files.h"
-#include "gate/locked.h"
+#include "gate/recovery.h"
 #include "ledger/format.h"
 #include "ledger/ledger.h"
 #include "sign/sign.h"

@@ -177,6 +177,7 @@ void Stop::obey_what_stands() {
 void Stop::turn(const JobTotals::View& view, const Brake& brake) {
   if (authorities_.due(clock_.monotonic_ns()) || learned_) {
     authorities_.read();
+    read_anew_ = true;
     look_for_orders();
   }
   hear_peers(view);
@@ -373,36 +374,6 @@ std::optional<Braking> Stop::wanted() const {
   return braking;
 }
 
-gate::Recovery Stop::recovery() const {
-  gate::Recovery recovery;
-  for (const Authorities::One& one : authorities_.all()) {
-    const std::optional<order::Role>& role = one.orders.chain.newest().recovery;
-    recovery.authorities.push_back(
-        {one.orders.chain.pin(), role ? role->keys : std::vector<sign::PublicKey>()});
-  }
-  return recovery;
-}
-
-// Nobody where one of the stops lets nothing be saved, or its authority names no recovery key.
-uint32_t Stop::savers() const {
-  const auto& all = authorities_.all();
-  uint32_t savers = 0;
-  for (const auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.action() != Action::stop) continue;
-    // A stop of which only a trace is left says nothing that could be heeded.
-    if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return 0;
-    const std::string& pin = obeyed.stop.authority;
-    const auto one = std::find_if(
-        all.begin(), all.end(),
-        [&pin](const Authorities::One& authority) { return authority.orders.chain.pin() == pin; });
-    const auto place = one - all.begin();
-    constexpr int64_t kPlaces = 31;  // bits of the gate word behind its first
-    if (one == all.end() || place >= kPlaces || !one->orders.chain.newest().recovery) return 0;
-    savers |= uint32_t{1} << place;
-  }
-  return savers;
-}
-
 // Also of an order that comes when all are at rest already.
 void Stop::note_quiet(const Brake& brake) {
   const Obeyed* first = leading();
@@ -429,84 +400,5 @@ void Stop::note_quiet(const Brake& brake) {
 
 std::vector<EventLine> Stop::take_lines() { return std::exchange(lines_, {}); }
 std::vector<std::string> Stop::take_remarks() { return std::exchange(remarks_, {}); }
-
-order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const {
-  order::Receipt receipt;
-  receipt.order = obeyed.stop.order;
-  receipt.authority = obeyed.stop.authority;
-  receipt.run = options_.job.run;
-  receipt.node = options_.node;
-  // A rehearsal is at rest once it is over.
-  const bool resting = obeyed.quiet_unix_ns != 0 && obeyed.action() != Action::rehearse;
-  receipt.state = !obeyed.ending.empty()            ? obeyed.ending
-                  : !resting                        ? "stopping"
-                  : obeyed.action() == Action::stop ? "quiet"
-                                                    : "waiting";
-  const bool known = obeyed.quiet_unix_ns != 0 || !obeyed.ending.empty();
-  const Decision& decision = known ? obeyed.decision : brake.decision();
-  receipt.how = decision.how;
-  receipt.stop_edge = decision.stop_edge;
-  receipt.verified_unix_ns = obeyed.verified_unix_ns;
-  receipt.latched_unix_ns = obeyed.latched_unix_ns;
-  receipt.quiet_unix_ns = obeyed.quiet_unix_ns;
-  receipt.quiet_by_unix_ns = obeyed.verified_unix_ns + brake.quiet_ns();
-  receipt.job = options_.job;
-  for (const auto& [rank, last] : known ? obeyed.last_steps : brake.last_steps()) {
-    receipt.ranks.push_back({rank, last.state, last.step});
-  }
-  return receipt;
-}
-
-// The seal that holds the order is on disk: only now may the order be acknowledged.
-void Stop::latched(const Brake& brake) {
-  wants_seal_ = false;
-  std::vector<order::Receipt> receipts;
-  for (auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.latched_unix_ns == 0) obeyed.latched_unix_ns = clock_.unix_ns();
-    receipts.push_back(receipt_of(obeyed, brake));
-  }
-  for (const Obeyed& obeyed : over_) receipts.push_back(receipt_of(obeyed, brake));
-  over_.clear();
-  for (const order::Receipt& receipt : receipts) {
-    // Never a condition of the latch: an authority that cannot be written to has its receipts in
-    // the ledger.
-    if (Status put = authorities_.put_receipt(receipt);
-        !put.ok() && said_.insert("receipt").second) {
-      remarks_.push_back("no receipt could be left: " + put.to_string() + "; the ledger has it");
-    }
-  }
-}
-
-std::vector<std::string> Stop::authorities() const {
-  std::vector<std::string> specs;
-  for (const Authorities::One& one : authorities_.all()) {
-    specs.push_back(one.directory.path() + "#" + one.orders.chain.pin());
-  }
-  return specs;
-}
-
-std::vector<std::string> Stop::envelopes() const {
-  std::vector<std::string> envelopes;
-  size_t bytes = 0;
-  for (const auto& [hash, obeyed] : obeyed_) {
-    if (!obeyed.stop.known) continue;
-    bytes += obeyed.stop.known->envelope.size();
-    // The vote must fit into one blob; a peer that is not told finds the order in its authority.
-    if (bytes > Exchange::kMaxBlobBytes / 2) break;
-    envelopes.push_back(obeyed.stop.known->envelope);
-  }
-  return envelopes;
-}
-
-std::vector<std::string> Stop::lifts() const {
-  std::vector<std::string> envelopes;
-  size_t bytes = 0;
-  for (auto lift = lifts_.rbegin(); lift != lifts_.rend(); ++lift) {
-    bytes += lift->size();
-    if (bytes > Exchange::kMaxBlobBytes / 4) break;
-    envelopes.push_back(*lift);
-  }
-  return envelopes;
-}
 
 }  // namespace account::keeper

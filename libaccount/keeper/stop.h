@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "gate/locked.h"
+#include "gate/recovery.h"
 #include "keeper/authorities.h"
 #include "keeper/brake.h"
 #include "keeper/job_totals.h"
@@ -71,8 +71,8 @@ class Stop {
   bool wants_seal() const { return wants_seal_; }
   void latched(const Brake& brake);
 
-  // Who could open what ranks save, by authority.
-  gate::Recovery recovery() const;
+  // Who could open what ranks save, by authority; nothing before the roots were read anew.
+  std::optional<gate::Recovery> take_recovery();
 
   // What people should read, once each.
   std::vector<std::string> take_remarks();
@@ -121,6 +121,7 @@ class Stop {
   std::map<std::string, std::vector<order::Found>> kept_;      // pauses, by pin
   int64_t latest_seen_unix_ = 0;
   bool learned_ = false;
+  bool read_anew_ = true;
 
   std::vector<order::StandingStop> standing_;  // against the start
   std::vector<sign::Digest> settled_;          // lifted when this start was permitted

@@ -6,9 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 namespace account::record {
 namespace {
@@ -130,10 +127,7 @@ Status write_copy(const ReadFile& from, const Safetensors& parsed, const Json& h
 Status replace(const std::string& temporary, const std::string& path) {
   struct stat about{};
   if (::stat(path.c_str(), &about) == 0) (void)::chmod(temporary.c_str(), about.st_mode & 07777);
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return {Code::io, fmt::format("cannot replace {}: {}", path, std::strerror(errno))};
-  }
-  return FileSystem::real().sync_directory(folder_of(path));
+  return put_in_place(temporary, path);
 }
 
 }  // namespace

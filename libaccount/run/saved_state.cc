@@ -2,7 +2,7 @@
 #include "run/saved_state.h"
 
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <thread>
@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "gate/locked.h"
+#include "gate/recovery.h"
 #include "keeper/place.h"
 
 namespace account {
@@ -19,7 +20,6 @@ namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kGivenUpSuffix = ".given-up";  // of a rank that could not save
-constexpr uint64_t kMaxRecoveryBytes = uint64_t{1} << 20;
 constexpr uint64_t kProgressBytes = uint64_t{1} << 20;
 // Ranks stop at one step, and each begins its file at once: who has none by now writes none, or
 // writes it elsewhere. One that stands still for longer than the keeper would wait is given up.
@@ -50,7 +50,7 @@ Result<std::vector<sign::PublicKey>> recovery_keys(const Settings& settings,
   }
   const std::string path = keeper::recovery_path(settings.place);
   ACCOUNT_ASSIGN_OR_RETURN(const std::string text,
-                           FileSystem::real().read(path, kMaxRecoveryBytes));
+                           FileSystem::real().read(path, gate::kRecoveryCapBytes));
   const auto recovery = gate::parse_recovery(text);
   if (!recovery.ok()) return recovery.status().with_context(path);
   std::vector<sign::PublicKey> keys;
@@ -66,13 +66,12 @@ Result<std::vector<sign::PublicKey>> recovery_keys(const Settings& settings,
 // ---- writing --------------------------------------------------------------------------------
 
 struct Folder {
-  std::string path;
   size_t whole = 0, partial = 0, given_up = 0;
   uint64_t bytes = 0;  // of what is partial
 };
 
 Folder look_into(const std::string& path) {
-  Folder folder{path};
+  Folder folder;
   FileSystem& files = FileSystem::real();
   const auto names = files.list(path);
   if (!names.ok()) return folder;

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "count/transcript.h"
 #include "gate/locked.h"
+#include "gate/recovery.h"
 #include "keeper/job_totals.h"
 #include "keeper/limits.h"
 #include "keeper/live_status.h"

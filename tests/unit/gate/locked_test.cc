@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "gate/recovery.h"
 #include "support/matchers.h"
 #include "support/temp_dir.h"
 
