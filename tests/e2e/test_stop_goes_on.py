@@ -173,7 +173,10 @@ def test_a_stop_with_grace_none_and_an_authority_without_recovery_keys_save_noth
     for name, who, words in (("forbidden", authority, ("--grace", "none")), ("bare", bare, ())):
         own = tmp_path / f"own-{name}"
         job = one_node(account, who, tmp_path / f"log-{name}", own, run=name)
-        train_until_stopped(job, own, 2, lambda: who.stop(f"job:{name}", *words))  # noqa: B023
+        order = train_until_stopped(
+            job, own, 2, lambda: who.stop(f"job:{name}", *words))  # noqa: B023
+        shown = account("order", "show", order, "--authority", who.path).stdout
+        assert ("nothing may be saved" in shown) == (who is authority)
         run = tmp_path / "account" / name
         assert not (run / "locked").exists()
         assert ledger_text(run).count('"state_not_saved"') == 2
