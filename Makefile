@@ -29,10 +29,11 @@ FLAGS = WERROR=$(WERROR) NCCL=$(wildcard $(VENV)/.nccl)
 
 # What the C++ and the Python package are built from; a file that was deleted drops out.
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard -- CMakeLists.txt cmake libaccount \
-	bindings tests benchmarks pyproject.toml 2>/dev/null | grep -Ev '^tests/.*\.py$$|\.md$$' || true))
+	bindings integrations tests benchmarks pyproject.toml 2>/dev/null \
+	| grep -Ev '^tests/.*\.py$$|^integrations/.*/(test_|example).*\.py$$|\.md$$' || true))
 ifeq ($(SOURCES),)
-SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings tests benchmarks pyproject.toml \
-	-type f -not -path 'tests/*.py' -not -name '*.md')
+SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings integrations tests benchmarks \
+	pyproject.toml -type f -not -path 'tests/*.py' -not -name 'test_*.py' -not -name '*.md')
 endif
 
 .PHONY: help deps build demo test soak fuzz bench lint clean system system-demo system-slurm

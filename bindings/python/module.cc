@@ -391,7 +391,9 @@ void bind_run(py::module_& m) {
              raise_unless_ok(std::move(status));
            })
       .def("set_state",
-           [](Run& run, py::function save) { run.set_state(state_writer(std::move(save))); })
+           [](Run& run, const std::optional<py::function>& save) {
+             run.set_state(save ? state_writer(*save) : nullptr);
+           })
       .def("read_state", &read_state, py::arg("write"))
       .def("finish",
            [](Run& run) {

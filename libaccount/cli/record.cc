@@ -8,12 +8,14 @@
 #include "cli/cost.h"
 #include "cli/output.h"
 #include "cli/record_text.h"
+#include "cli/report_text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "count/transcript.h"
 #include "record/disclose.h"
 #include "record/make.h"
 #include "record/safetensors.h"
+#include "report/report.h"
 
 namespace account::cli {
 namespace {
@@ -24,7 +26,7 @@ struct Words {
   std::vector<std::string> parents, teachers, folders, policies;
   FactWords facts;
   PriceWords prices;
-  bool embed = false, json = false;
+  bool embed = false, card = false, json = false;
 };
 
 std::string all_kinds() { return fmt::format("{}", fmt::join(record::kind_names(), ", ")); }
@@ -80,10 +82,10 @@ Result<record::Draft> make_draft(const Words& words) {
   return draft;
 }
 
-Status judge(const Words& words, record::Draft& draft) {
+Result<Budget> judge(const Words& words, record::Draft& draft) {
   if (words.facts.cost && words.prices.prices) {
-    return {Code::invalid_argument, "--cost and --prices both say what it cost",
-            "give one of them"};
+    return Status(Code::invalid_argument, "--cost and --prices both say what it cost",
+                  "give one of them");
   }
   ACCOUNT_ASSIGN_OR_RETURN(const std::optional<Cost> cost,
                            cost_of(draft.chain.reports, words.prices));
@@ -91,12 +93,30 @@ Status judge(const Words& words, record::Draft& draft) {
   if (words.facts.cost) {
     ACCOUNT_ASSIGN_OR_RETURN(draft.record.cost_usd, parse_usd(*words.facts.cost));
   }
-  ACCOUNT_ASSIGN_OR_RETURN(const Budget budget, budget_of(draft.record, draft.line_verified,
-                                                          words.policies, words.facts));
+  ACCOUNT_ASSIGN_OR_RETURN(
+      Budget budget, budget_of(draft.record, draft.line_verified, words.policies, words.facts));
   for (const policy::Judgement& judgement : budget) {
     draft.record.verdicts.push_back(record::verdict_of(judgement));
   }
-  return Status();
+  return budget;
+}
+
+// The model card beside the weights says the same, for people.
+Status write_card(const record::Weights& weights, const record::Draft& draft, Budget budget) {
+  report::Page page;
+  page.library = fmt::format("account {}", version());
+  page.record = draft.record;
+  page.level = level_text(draft.record.level);
+  page.judgements = std::move(budget);
+  FileSystem& files = FileSystem::real();
+  const std::string path = join_path(weights.path, "README.md");
+  constexpr uint64_t kCapBytes = 4 * 1024 * 1024;
+  constexpr int kFileMode = 0644;
+  std::string card;
+  if (files.exists(path)) {
+    ACCOUNT_ASSIGN_OR_RETURN(card, files.read(path, kCapBytes));
+  }
+  return files.write_atomically(path, report::to_card(page, card), kFileMode);
 }
 
 // The record, its parents' records, and, where asked for, the same record in the weights.
@@ -163,9 +183,15 @@ Status make(const Words& words) {
     return {Code::invalid_argument, "--embed: only safetensors have metadata to hold a record",
             "leave it out: the record lies beside the weights"};
   }
+  if (words.card && !weights.is_folder) {
+    return {Code::invalid_argument,
+            "--card: a model card lies in a folder, and these weights are one "
+            "file",
+            "name their folder, or leave it out"};
+  }
   ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft, make_draft(words));
   record::Record& record = draft.record;
-  ACCOUNT_RETURN_IF_ERROR(judge(words, draft));
+  ACCOUNT_ASSIGN_OR_RETURN(Budget budget, judge(words, draft));
   if (words.model) record.model = *words.model;
   record.operator_name = words.operator_name.value_or("");
   record.level = key.named ? "L1" : "L0";
@@ -173,6 +199,7 @@ Status make(const Words& words) {
   const std::string path = words.output.value_or(record::record_path(weights));
   ACCOUNT_ASSIGN_OR_RETURN(const record::SignedRecord made, sign_record(record, key, weights));
   ACCOUNT_RETURN_IF_ERROR(write_all(words, weights, draft, made.bytes, path));
+  if (words.card) ACCOUNT_RETURN_IF_ERROR(write_card(weights, draft, std::move(budget)));
   if (words.json) {
     put_json(made_json(draft, made, path));
   } else {
@@ -201,6 +228,7 @@ void add_record(const Verb& program) {
   verb.takes_many("--policy", words->policies, "Policy to judge by; may be repeated");
   verb.takes("--disclose", words->disclose, "totals, categories (default), steps or shapes");
   verb.flag("--embed", words->embed, "Write it into the metadata of safetensors as well");
+  verb.flag("--card", words->card, "Put what it says into the folder's model card, README.md");
   verb.takes("--output", words->output, "Where to write it (default: beside the weights)");
   add_fact_options(verb, words->facts);
   add_price_options(verb, words->prices);

@@ -32,6 +32,9 @@ struct Page {
 std::string to_html(const Page& page);
 // Markdown, with a block that Hugging Face's model cards take as metadata in front.
 std::string to_summary(const Page& page);
+// A model card (Markdown; empty where there is none yet) that says the same: in its metadata, and
+// in a block of its own. What it said before of training compute is replaced, all else is kept.
+std::string to_card(const Page& page, std::string_view card);
 // "run,rank,node,category,phase,dtype,op,calls,executed,model,lower", one line a counter; of a
 // record, which has no ops, less.
 std::string to_csv(const Page& page);

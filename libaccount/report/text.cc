@@ -34,22 +34,52 @@ Json bounds(const record::Bounds& b) { return Json::object({{"low", b.low}, {"hi
 
 }  // namespace
 
-std::string to_summary(const Page& page) {
+namespace {
+
+constexpr std::string_view kCardBegin = "<!-- training compute, by `account record --card` -->";
+constexpr std::string_view kCardEnd = "<!-- end of training compute -->";
+
+// Lines of YAML, but for a member and the indented lines below it.
+std::string without_member(std::string_view lines, std::string_view member) {
+  std::string kept;
+  bool inside = false;
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find('\n') + 1);
+    if (!line.starts_with(' ')) inside = line.starts_with(std::string(member) + ":");
+    if (!inside) kept += line;
+    lines.remove_prefix(line.size());
+  }
+  return kept;
+}
+
+// The text, so that a paragraph can follow.
+std::string end_of_paragraph(std::string_view text) {
+  if (text.empty()) return "\n";
+  std::string ended(text);
+  while (!ended.ends_with("\n\n")) ended += '\n';
+  return ended;
+}
+
+// Of a model card's metadata, what we say there.
+std::string metadata(const Page& page) {
   const record::Sums sums = record::sum_up(page.record);
-  std::string text = "---\n";
-  std::vector<std::string> bases;
-  for (const record::Parent& parent : page.record.parents) {
-    if (!parent.model.empty()) bases.push_back(parent.model);
-  }
-  if (!bases.empty()) {
-    text += "base_model:\n";
-    for (const std::string& base : bases) text += fmt::format("  - {}\n", quoted(base));
-  }
-  text += fmt::format(
-      "training_compute:\n  operations: {}\n  at_most: {}\n  level: {}\n  counted_by: {}\n---\n\n",
+  return fmt::format(
+      "training_compute:\n  operations: {}\n  at_most: {}\n  level: {}\n  counted_by: {}\n",
       quoted(sums.derived.low.to_decimal()), quoted(sums.derived.high.to_decimal()),
       quoted(page.level), quoted(page.library));
-  text += fmt::format(
+}
+
+std::string base_models(const Page& page) {
+  std::string text;
+  for (const record::Parent& parent : page.record.parents) {
+    if (!parent.model.empty()) text += fmt::format("  - {}\n", quoted(parent.model));
+  }
+  return text.empty() ? text : "base_model:\n" + text;
+}
+
+std::string prose(const Page& page) {
+  const record::Sums sums = record::sum_up(page.record);
+  std::string text = fmt::format(
       "## Training compute\n\n{} operations ({}) since the base model, at most {} with all gaps; "
       "level of "
       "assurance {}. Counted from the shapes of the kernels that ran; integer and floating-point "
@@ -75,6 +105,35 @@ std::string to_summary(const Page& page) {
                         page.judgements.front().date);
   }
   return text;
+}
+
+}  // namespace
+
+std::string to_summary(const Page& page) {
+  return "---\n" + base_models(page) + metadata(page) + "---\n\n" + prose(page);
+}
+
+std::string to_card(const Page& page, std::string_view card) {
+  constexpr std::string_view kFence = "---\n";
+  std::string_view head, rest = card;  // the lines of the card's metadata, and what follows them
+  if (card.starts_with(kFence)) {
+    const size_t end = card.find("\n---\n", kFence.size() - 1);
+    if (end != std::string_view::npos) {
+      head = card.substr(kFence.size(), end + 1 - kFence.size());
+      rest = card.substr(end + 1 + kFence.size());
+    }
+  }
+  const std::string kept = without_member(head, "training_compute");
+  std::string text =
+      fmt::format("---\n{}{}{}---\n", kept,
+                  kept.find("base_model:") == kept.npos ? base_models(page) : "", metadata(page));
+  const std::string block = fmt::format("{}\n{}{}\n", kCardBegin, prose(page), kCardEnd);
+  const size_t begin = rest.find(kCardBegin);
+  const size_t end = begin == rest.npos ? begin : rest.find(kCardEnd, begin);
+  if (end == rest.npos) return text + end_of_paragraph(rest) + block;
+  std::string_view after = rest.substr(end + kCardEnd.size());
+  if (after.starts_with("\n")) after.remove_prefix(1);
+  return text + std::string(rest.substr(0, begin)) + block + std::string(after);
 }
 
 std::string to_csv(const Page& page) {

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._attach import attach
 from ._count import category, count
 from ._errors import (
     Error,
@@ -52,6 +53,7 @@ __all__ = [
     "Unverified",
     "__version__",
     "add",
+    "attach",
     "category",
     "cmake_prefix_path",
     "count",

@@ -32,9 +32,11 @@ def init() -> None:
         if is_helper(sys.orig_argv):
             _warn_if_it_trains()
             return
+        from ._attach import watch_frameworks
         from ._run import start
 
         start()
+        watch_frameworks()
     except (ShutdownOrdered, ThresholdReached) as refused:
         _end_process(f"no start: {refused}", int(str(refused.code)))
     except Exception as error:  # whatever it is, the user's `import torch` goes on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
@@ -205,9 +206,26 @@ class category(ContextDecorator):
         self._name = name
         self._open: list[Any] = []  # a stack: one object may be entered again while it is open
 
+    @staticmethod
+    def of_this_thread() -> str | None:
+        """The innermost that this thread has opened and not closed; None where there is none."""
+        return _names_open()[-1] if _names_open() else None
+
     def __enter__(self) -> category:
         self._open.append(_load.watching_core().CategoryHandle(self._name))
+        _names_open().append(self._name)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        _names_open().pop()
         self._open.pop().close()
+
+
+_this_thread = threading.local()
+
+
+def _names_open() -> list[str]:
+    if not hasattr(_this_thread, "categories"):
+        _this_thread.categories = []
+    names: list[str] = _this_thread.categories
+    return names

@@ -205,6 +205,25 @@ def _gate_hub(hub: ModuleType) -> None:
         setattr(hub.HfApi, name, _asking(way, getattr(hub.HfApi, name), 1, "repo_id"))
 
 
+def _gate_transformers_models(models: ModuleType) -> None:
+    """These write a configuration before the weights, which would be left behind."""
+    models.PreTrainedModel.save_pretrained = _asking(
+        "transformers.save_pretrained", models.PreTrainedModel.save_pretrained, 1, "save_directory"
+    )
+
+
+def _gate_transformers_trainer(trainer: ModuleType) -> None:
+    trainer.Trainer.save_model = _asking(
+        "transformers.Trainer.save_model", trainer.Trainer.save_model, 1, "output_dir"
+    )
+
+
+def _gate_peft(adapters: ModuleType) -> None:
+    adapters.PeftModel.save_pretrained = _asking(
+        "peft.save_pretrained", adapters.PeftModel.save_pretrained, 1, "save_directory"
+    )
+
+
 def _watch_distributed_loads(loader: ModuleType) -> None:
     for name in ("load", "load_state_dict"):
         original = getattr(loader, name)
@@ -214,9 +233,12 @@ def _watch_distributed_loads(loader: ModuleType) -> None:
 _LATER: dict[str, Callable[[ModuleType], None]] = {
     "numpy": _gate_numpy,
     "huggingface_hub.hf_api": _gate_hub,
+    "peft.peft_model": _gate_peft,
     "safetensors._safetensors_rust": _gate_safetensors,
     "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
     "torch.distributed.checkpoint.state_dict_loader": _watch_distributed_loads,
+    "transformers.modeling_utils": _gate_transformers_models,
+    "transformers.trainer": _gate_transformers_trainer,
 }
 
 

@@ -31,6 +31,7 @@ class Run:
         self._inner = inner
         self._hook = hook
         self._setting = setting
+        self._has_state = False  # start(state=...) said what a stop saves
 
     def step(self) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
@@ -73,6 +74,11 @@ class Run:
         and has a newer checkpoint goes on from that.
         """
         return _state.restore(self._inner)
+
+    def _offer_state(self, state: Callable[[], Any] | None) -> None:
+        """What a stop saves, unless the job itself has said so; None takes an offer back."""
+        if not self._has_state:
+            self._inner.set_state(None if state is None else _state.writer_of(state))
 
     def finish(self) -> None:
         """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
@@ -230,6 +236,7 @@ def start(
             model, dir, run, policies, authority, resume, parents, developer, setting
         )
     if state is not None:
+        _current._has_state = True
         _current._inner.set_state(_state.writer_of(state))
     return _current
 

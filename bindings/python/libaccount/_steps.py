@@ -35,6 +35,10 @@ class StepHook:
         """From now on only explicit calls close steps; optimizers are still told apart by phase."""
         self._closes_steps = False
 
+    def take_steps_from(self, optimizer: Optimizer) -> None:
+        """From now on this one's steps are the run's."""
+        self._owner = weakref.ref(optimizer)
+
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()

@@ -89,6 +89,31 @@ TEST(ReportTest, TakesNoNameForMarkup) {
   EXPECT_THAT(to_csv(page), HasSubstr("\"a,\"\"b\"\"\nc\""));
 }
 
+TEST(CardTest, KeepsWhatIsOthersAndReplacesWhatWasSaidBefore) {
+  const Page page = page_of();
+  const std::string fresh = to_card(page, "");
+  EXPECT_TRUE(fresh.starts_with("---\ntraining_compute:\n  operations: \"600\"\n")) << fresh;
+  EXPECT_THAT(fresh, HasSubstr("## Training compute"));
+
+  const std::string card =
+      "---\nlicense: mit\ntraining_compute:\n  operations: \"1\"\ntags:\n- chat\n---\n\n# Chat";
+  const std::string once = to_card(page, card);
+  EXPECT_TRUE(
+      once.starts_with("---\nlicense: mit\ntags:\n- chat\ntraining_compute:\n"
+                       "  operations: \"600\"\n"))
+      << once;
+  EXPECT_THAT(once, HasSubstr("---\n\n# Chat\n\n<!-- training compute"));
+  EXPECT_THAT(once, Not(HasSubstr("\"1\"")));
+
+  Page later = page_of();
+  later.record = record::record_of(record::Kind::fine_tune, {record::part("run-1", 700, 750)}, "");
+  const std::string twice = to_card(later, once + "\n## License\n");
+  EXPECT_THAT(twice, HasSubstr("700 operations"));
+  EXPECT_THAT(twice, Not(HasSubstr("600")));
+  EXPECT_TRUE(twice.ends_with("\n## License\n")) << twice;
+  EXPECT_EQ(to_card(later, twice), twice);
+}
+
 TEST(ReportTest, SummaryIsForAModelCard) {
   Page page = page_of();
   page.record.parents.push_back({"", "acme/base: \"one\"", false});

@@ -1,0 +1,107 @@
+"""What the integrations have in common: wrapping a method, lineage, and a record for what is saved."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from libaccount import category
+from libaccount._errors import Error, ExportDenied
+from libaccount._gate import permit
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from libaccount import Run
+
+
+def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Replaces a function of a class or module by ``around(original, *args, **kwargs)``, once."""
+    original = getattr(owner, name)
+    if getattr(original, "_account_wraps", None) is around:
+        return
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return around(original, *args, **kwargs)
+
+    wrapped._account_wraps = around  # type: ignore[attr-defined]
+    setattr(owner, name, wrapped)
+
+
+def unless_said(name: str) -> AbstractContextManager[Any]:
+    """The category of that name, unless the job itself has opened one."""
+    return nullcontext() if category.of_this_thread() else category(name)
+
+
+def is_refused(way: str, target: object) -> bool:
+    """Asks the export gate before anything is written; an attempt that is refused is in the ledger."""
+    try:
+        permit(way, target)
+    except ExportDenied:
+        return True
+    return False
+
+
+def is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> None:
+    """Training goes on from a checkpoint of this or another run, where its sidecar says of which."""
+    path = os.fspath(checkpoint).rstrip("/")
+    if os.path.exists(path + ".account.json"):
+        _tell(run, path, [])
+
+
+def begins_from(run: Run, weights: Iterable[str]) -> None:
+    """Training begins from models that lie in these folders, as far as they have a record."""
+    for folder in weights:
+        if record_in(folder) is not None:
+            _tell(run, "", [folder])
+
+
+def _tell(run: Run, resume: str, parents: list[str]) -> None:
+    try:
+        run._inner.began_from(resume, parents)
+    except Error as unverified:
+        warnings.warn(f"account: lineage is not linked: {unverified}", stacklevel=2)
+
+
+def record_in(folder: str) -> str | None:
+    """The compute record that lies in a folder of weights."""
+    for path in sorted(Path(folder).glob("*.compute.json")) if os.path.isdir(folder) else ():
+        return str(path)
+    return None
+
+
+def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bool:
+    """Signs what these weights (a file or a folder) took, up to now, beside them, and into a folder's
+    model card.
+
+    Reads the weights once, for their digest. False, and a warning, where that fails.
+    """
+    if not run.saved(weights):
+        return False
+    words = ["--kind", kind, "--runs", os.path.dirname(run.directory)]
+    if os.path.isdir(weights):
+        words.append("--card")
+    if kind != "pretraining":
+        for parent in list(parents) or ["unknown"]:
+            words += ["--parent", parent]
+    made = subprocess.run(
+        [os.environ["ACCOUNT_BIN"], "record", run.directory, "--weights", weights, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        warnings.warn(f"no compute record for {weights}: {made.stderr.strip()}", stacklevel=2)
+    return made.returncode == 0

@@ -1,0 +1,86 @@
+"""A framework's example on two ranks: as it stands, counted by a peer, counted by us, and stopped."""
+
+import json
+import pathlib
+
+import harness
+from authority import Authority
+
+PEER = harness.JOBS / "peer_count.py"
+
+
+class Example:
+    """A script that takes --output FOLDER and leaves its losses in FOLDER/losses.jsonl."""
+
+    def __init__(self, script: pathlib.Path, *arguments: object, **environment: str) -> None:
+        self._words = [script, *arguments]
+        self._environment = harness.QUIET_MACHINE | environment
+
+    def command(self, output: pathlib.Path, *before: object, pause: float = 0.0) -> list[str]:
+        words = [*before, *self._words, "--output", output]
+        return harness.two_ranks(*words, *(["--pause", pause] if pause else []))
+
+    def bare(self, folder: pathlib.Path) -> list[str]:
+        """Its losses without us."""
+        harness.run_job(self.command(folder / "bare"), folder / "bare.log", ACCOUNT="off",
+                        **self._environment)
+        return losses(folder / "bare")
+
+    def peer(self, folder: pathlib.Path) -> tuple[int, int]:
+        """Operations of both ranks by PyTorch's FlopCounterMode, and steps of optimizers."""
+        harness.run_job(self.command(folder / "peer", PEER, folder), folder / "peer.log",
+                        ACCOUNT="off", **self._environment)
+        counts = [json.loads(path.read_text()) for path in folder.glob("rank-*.json")]
+        assert len(counts) == 2
+        return sum(count["operations"] for count in counts), counts[0]["steps"]
+
+    def counted(self, account: harness.Account, folder: pathlib.Path, run: str = "r",
+                expect: int = 0, *options: object) -> str:
+        command = account.run_command("--run", run, *options, command=self.command(folder))
+        return harness.run_job(command, folder.parent / f"{folder.name}.log", expect,
+                               **self._environment)
+
+    def stopped(self, account: harness.Account, authority: Authority, folder: pathlib.Path,
+                after: int) -> str:
+        """Runs it slowly, stops it once `after` losses are there; returns the order's hash."""
+        command = account.run_command("--run", "r", "--authority", authority.path,
+                                      command=self.command(folder, pause=0.3))
+        log = folder.parent / f"{folder.name}.log"
+        with harness.Job(command, log, **self._environment) as job:
+            harness.wait_until("some steps", lambda: len(losses(folder)) >= after)
+            order = authority.stop("r")
+            job.wait(86)
+        return order
+
+
+def losses(folder: pathlib.Path) -> list[str]:
+    path = folder / "losses.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def check_counting(account: harness.Account, example: Example, folder: pathlib.Path,
+                   bare: list[str]) -> dict:
+    """The same losses, all operations that the peer counts, and a ledger that verifies."""
+    operations, _ = example.peer(folder)
+    example.counted(account, folder / "counted")
+    assert losses(folder / "counted") == bare
+    report = account.verify(folder / "account" / "r")
+    assert int(report["operations"]) == operations
+    assert report["gaps"] == [] and report["uncounted"] == []
+    return report
+
+
+def stop_lift_and_go_on(account: harness.Account, authority: Authority, example: Example,
+                        folder: pathlib.Path, after: int) -> list[str]:
+    """Stops it, sees that it is refused meanwhile, lets it go on after the lift; losses at the stop."""
+    order = example.stopped(account, authority, folder, after)
+    stopped_at = losses(folder)
+    example.counted(account, folder, "r", 86, "--authority", authority.path)
+    assert losses(folder) == stopped_at
+    (locked,) = (folder.parent / "account" / "r" / "locked").iterdir()
+    account("lift", order, "--because", "the drill is over", "--authority", authority.path,
+            "--key", authority.key("ann"), "--key", authority.key("ben"),
+            "--open", locked, "--recovery", authority.key("safe"))
+    example.counted(account, folder, "r", 0, "--authority", authority.path)
+    assert account.verify(folder.parent / "account" / "r")["ok"] is True
+    return stopped_at
