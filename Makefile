@@ -72,9 +72,10 @@ $(VENV)/.build: requirements/build.txt requirements/venv.sh | system
 	@$(PIP) install -q -r requirements/build.txt
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/test-no-deps.txt $(VENV)/.build
+$(VENV)/.test: requirements/test.txt requirements/test-no-deps.txt requirements/frameworks.txt \
+		$(VENV)/.build
 	@echo 'Installing what the tests need into $(VENV)'
-	@$(PIP) install -q -r requirements/test.txt
+	@$(PIP) install -q -r requirements/test.txt -r requirements/frameworks.txt
 	@$(PIP) install -q --no-deps -r requirements/test-no-deps.txt
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""What the integrations have in common: wrapping a method, lineage, and a record for what is saved."""
+"""What the integrations have in common: wrapping a method, lineage, a record for what is saved."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def unless_said(name: str) -> AbstractContextManager[Any]:
 
 
 def is_refused(way: str, target: object) -> bool:
-    """Asks the export gate before anything is written; an attempt that is refused is in the ledger."""
+    """Asks the export gate before anything is written; the ledger keeps what it refused."""
     try:
         permit(way, target)
     except ExportDenied:
@@ -54,7 +54,7 @@ def is_first_rank() -> bool:
 
 
 def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> None:
-    """Training goes on from a checkpoint of this or another run, where its sidecar says of which."""
+    """Training goes on from a checkpoint, of the run that its sidecar names, if it has one."""
     path = os.fspath(checkpoint).rstrip("/")
     if os.path.exists(path + ".account.json"):
         _tell(run, path, [])
@@ -82,8 +82,9 @@ def record_in(folder: str) -> str | None:
 
 
 def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bool:
-    """Signs what these weights (a file or a folder) took, up to now, beside them, and into a folder's
-    model card.
+    """Signs what these weights (a file or a folder) took, up to now, beside them.
+
+    A folder's model card says the same.
 
     Reads the weights once, for their digest. False, and a warning, where that fails.
     """

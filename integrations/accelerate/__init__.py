@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from accelerate import Accelerator
+
     from libaccount import Run
 
 _runs: weakref.WeakKeyDictionary[Accelerator, Run] = weakref.WeakKeyDictionary()
@@ -76,8 +77,7 @@ def _state_of(accelerator: Accelerator | None) -> dict[str, Any]:
     if accelerator is None or not accelerator._models:
         return {}
     return {
-        kind: [part.state_dict() for part in parts]
-        for kind, parts in _parts(accelerator).items()
+        kind: [part.state_dict() for part in parts] for kind, parts in _parts(accelerator).items()
     }
 
 

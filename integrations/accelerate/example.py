@@ -1,4 +1,4 @@
-"""Trains a small net on handwritten digits in a loop of its own with Accelerate. Knows no libaccount.
+"""Trains on handwritten digits in a loop of its own with Accelerate. Knows no libaccount.
 
     account run -- torchrun --standalone --nproc-per-node 2 example.py DIGITS.csv --output OUT
 
@@ -13,6 +13,18 @@ import time
 import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader, TensorDataset
+
+
+class Progress:
+    """How many epochs are behind, as a part of the accelerator's checkpoints."""
+
+    epochs = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epochs = state["epochs"]
 
 
 def main() -> None:
@@ -31,8 +43,12 @@ def main() -> None:
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
     net = torch.nn.Sequential(torch.nn.Linear(64, 48), torch.nn.ReLU(), torch.nn.Linear(48, 10))
     net, optimizer, batches = accelerator.prepare(
-        net, torch.optim.Adam(net.parameters(), lr=1e-3), DataLoader(data, 16, shuffle=True))
-    for _ in range(args.epochs):
+        net, torch.optim.Adam(net.parameters(), lr=1e-3), DataLoader(data, 16))
+    progress = Progress()
+    accelerator.register_for_checkpointing(progress)
+    if (args.output / "state").exists():
+        accelerator.load_state(args.output / "state")
+    while progress.epochs < args.epochs:
         for batch, digits in batches:
             with accelerator.accumulate(net):
                 loss = torch.nn.functional.cross_entropy(net(batch), digits)
@@ -41,8 +57,9 @@ def main() -> None:
                 optimizer.zero_grad()
             if accelerator.is_main_process:
                 with (args.output / "losses.jsonl").open("a") as file:
-                    file.write(json.dumps(loss.item()) + "\n")
+                    file.write(json.dumps([progress.epochs, loss.item()]) + "\n")
             time.sleep(args.pause)
+        progress.epochs += 1
         accelerator.save_state(args.output / "state")
 
 

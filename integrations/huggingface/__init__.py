@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+
 from libaccount import category, start
 from libaccount._after_import import after_import
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
 from libaccount._run import current
-from transformers import TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from .._shared import (
     begins_from,
@@ -41,8 +42,9 @@ from .._shared import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from libaccount import Run
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
+
+    from libaccount import Run
 
 _CHECKPOINT = "checkpoint-"
 

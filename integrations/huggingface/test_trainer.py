@@ -39,8 +39,8 @@ def test_it_counts_what_a_peer_counts_and_the_saved_model_carries_its_record(
 
     # The next run begins from it, and says so by itself.
     (tmp_path / "elsewhere").rename(tmp_path / "account")
-    tuned = trainers.Example(HERE / "example.py", "/usr/share/common-licenses/GPL-2", "--base", final,
-                             TRANSFORMERS_VERBOSITY="error")
+    tuned = trainers.Example(HERE / "example.py", "/usr/share/common-licenses/GPL-2", "--base",
+                             final, TRANSFORMERS_VERBOSITY="error")
     tuned.counted(account, tmp_path / "tuned", "tuned")
     (record,) = (tmp_path / "tuned" / "final").glob("*.compute.json")
     shown = json.loads(account("verify", record.parent, "--json").stdout)

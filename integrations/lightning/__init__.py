@@ -1,9 +1,9 @@
 """Lightning's Trainer, as `lightning.pytorch` and as `pytorch_lightning`.
 
 A step is the batch that the optimizer stepped in (of several optimizers too: a GAN's two are one
-step). Training and validation are told apart. At a signed stop every rank sets ``should_stop`` at the
-same step; the loop ends without validating or saving, and ``fit()`` raises ShutdownOrdered when the
-trainer has ended. The state is saved locked, and ``fit()`` goes on from it after the lift.
+step). Training and validation are told apart. At a signed stop every rank sets ``should_stop`` at
+the same step; the loop ends without validating or saving, and ``fit()`` raises ShutdownOrdered when
+the trainer has ended. The state is saved locked, and ``fit()`` goes on from it after the lift.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import weakref
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
+
 from libaccount import category
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
@@ -81,7 +83,7 @@ class _Watch:
 def _callback(kind: type, watch: _Watch) -> Any:
     """A callback of the package that the trainer is of."""
     package = kind.__module__.rpartition(".trainer.trainer")[0]
-    base = __import__(f"{package}.callbacks", fromlist=["Callback"]).Callback
+    base: Any = import_module(f"{package}.callbacks").Callback
 
     class LibaccountCallback(base):  # type: ignore[misc]
         def on_train_start(self, trainer: Any, module: Any) -> None:
@@ -151,7 +153,8 @@ def _predict(predict: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
 def _save_checkpoint(save: Any, trainer: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
     watch = _watched.get(trainer)
     if watch is None:
-        return save(trainer, filepath, *args, **kwargs)
+        save(trainer, filepath, *args, **kwargs)
+        return
     try:
         permit("lightning.save_checkpoint", filepath)
         save(trainer, filepath, *args, **kwargs)
@@ -159,13 +162,13 @@ def _save_checkpoint(save: Any, trainer: Any, filepath: Any, *args: Any, **kwarg
         if not watch.fits:
             raise
         # The trainer's own checkpoints are left out while it ends; the other ranks wait here.
-        return trainer.strategy.barrier("Trainer.save_checkpoint")
+        trainer.strategy.barrier("Trainer.save_checkpoint")
+        return
     if trainer.is_global_zero:
         if watch.fits:
             watch.run.saved(filepath)
         else:
             quietly(make_record, watch.run, os.fspath(filepath), "fine-tune", [])
-    return None
 
 
 def _remove_checkpoint(remove: Any, strategy: Any, filepath: Any) -> None:

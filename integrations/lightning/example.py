@@ -99,7 +99,7 @@ def main() -> None:
     training, held_out = [DataLoader(torch.utils.data.Subset(data, part), 16)
                           for part in (range(640), range(640, 704))]
     trainer = lightning.Trainer(
-        accelerator="cpu", devices=int(os.environ.get("WORLD_SIZE", 1)), max_epochs=args.epochs,
+        accelerator="cpu", devices=int(os.environ.get("WORLD_SIZE", "1")), max_epochs=args.epochs,
         accumulate_grad_batches=1 if args.gan else 2, default_root_dir=args.output, logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         strategy="ddp_find_unused_parameters_true" if "RANK" in os.environ else "auto",

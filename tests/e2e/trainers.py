@@ -1,4 +1,4 @@
-"""A framework's example on two ranks: as it stands, counted by a peer, counted by us, and stopped."""
+"""A framework's example on two ranks: as it stands, counted by a peer and by us, and stopped."""
 
 import json
 import pathlib
@@ -72,7 +72,7 @@ def check_counting(account: harness.Account, example: Example, folder: pathlib.P
 
 def stop_lift_and_go_on(account: harness.Account, authority: Authority, example: Example,
                         folder: pathlib.Path, after: int) -> list[str]:
-    """Stops it, sees that it is refused meanwhile, lets it go on after the lift; losses at the stop."""
+    """Stops it, sees it refused meanwhile, lets it go on after the lift; its losses at the stop."""
     order = example.stopped(account, authority, folder, after)
     stopped_at = losses(folder)
     example.counted(account, folder, "r", 86, "--authority", authority.path)

@@ -129,7 +129,6 @@ def _gate_torch() -> None:
                 gated = _asking("torch.jit.save", getattr(script, method), 1, "filename")
                 setattr(script, method, gated)
 
-
     # A tensor that is a file: what is written into it is in the file.
     _replace_everywhere(torch.from_file, _shared_only(torch.from_file))
     storage.from_file = staticmethod(_shared_only(storage.from_file))

@@ -232,9 +232,7 @@ def start(
             )
         _current._inner.began_from(_path_or_empty(resume), _paths(parents))
     else:
-        _current = _open(
-            model, dir, run, policies, authority, resume, parents, developer, setting
-        )
+        _current = _open(model, dir, run, policies, authority, resume, parents, developer, setting)
     if state is not None:
         _current._has_state = True
         _current._inner.set_state(_state.writer_of(state))
