@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import warnings
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -60,6 +61,22 @@ def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> None:
         _tell(run, path, [])
 
 
+# Runs whose state of a stop this process has asked for: a second train() is to begin as it says.
+_asked: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def state_of_a_stop(run: Run, framework: str) -> Any:
+    """What this rank saved at a stop that is lifted, under that name; None where there is none.
+
+    Only once in a process. Raises Error where it is saved and cannot be read.
+    """
+    if run in _asked:
+        return None
+    _asked.add(run)
+    state = run.restore()
+    return state.get(framework) if isinstance(state, dict) else None
+
+
 def begins_from(run: Run, weights: Iterable[str]) -> None:
     """Training begins from models that lie in these folders, as far as they have a record."""
     for folder in weights:
@@ -88,6 +105,10 @@ def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bo
 
     Reads the weights once, for their digest. False, and a warning, where that fails.
     """
+    command = os.environ.get("ACCOUNT_BIN")
+    if command is None:
+        warnings.warn("account: no record: the `account` command is not found", stacklevel=2)
+        return False
     if not run.saved(weights):
         return False
     words = ["--kind", kind, "--runs", os.path.dirname(run.directory)]
@@ -97,7 +118,7 @@ def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bo
         for parent in list(parents) or ["unknown"]:
             words += ["--parent", parent]
     made = subprocess.run(
-        [os.environ["ACCOUNT_BIN"], "record", run.directory, "--weights", weights, *words],
+        [command, "record", run.directory, "--weights", weights, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

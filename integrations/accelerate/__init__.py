@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from libaccount._attach import quietly
-from libaccount._errors import ExportDenied
+from libaccount._errors import Error, ExportDenied
 from libaccount._gate import permit
 from libaccount._run import current
 
@@ -55,8 +55,10 @@ def load(accelerator: Accelerator, state: dict[str, Any]) -> None:
     """
     for kind, parts in _parts(accelerator).items():
         if len(parts) != len(state[kind]):
-            raise ValueError(
-                f"{len(state[kind])} {kind} were saved, and {len(parts)} are prepared here"
+            raise Error(
+                f"{len(state[kind])} {kind} were saved, and {len(parts)} are prepared here; "
+                "prepare the same before load()",
+                "invalid_argument",
             )
         for part, saved in zip(parts, state[kind], strict=True):
             part.load_state_dict(saved)

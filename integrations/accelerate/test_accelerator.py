@@ -1,8 +1,10 @@
 """An Accelerate loop under `account run`: example.py, which knows nothing of libaccount."""
 
+import io
 import pathlib
 
 import pytest
+import torch
 import trainers
 from authority import Authority
 
@@ -39,3 +41,38 @@ def test_after_a_stop_it_goes_on_from_the_checkpoint_that_was_whole(
     example.counted(account, output, "r", 0, "--authority", authority.path)
     assert trainers.losses(output) == cut + bare[EPOCH:]
     assert account.verify(tmp_path / "account" / "r")["ok"] is True
+
+
+def test_what_a_stop_saves_is_put_back():
+    from accelerate import Accelerator
+    from libaccount.integrations.accelerate import _state_of, load
+
+    from libaccount import Error
+
+    def prepared():
+        accelerator = Accelerator(cpu=True)
+        net = torch.nn.Linear(4, 2)
+        optimizer = torch.optim.Adam(net.parameters())
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+        return accelerator, *accelerator.prepare(net, optimizer, schedule)
+
+    accelerator, net, optimizer, schedule = prepared()
+    for _ in range(3):
+        accelerator.backward(net(torch.ones(2, 4)).sum())
+        optimizer.step()
+        schedule.step()
+    saved = io.BytesIO()
+    torch.save(_state_of(accelerator), saved)
+    saved.seek(0)
+    state = torch.load(saved, weights_only=True)
+
+    again, other, its_optimizer, its_schedule = prepared()
+    assert not torch.equal(other.weight, net.weight)
+    load(again, state)
+    assert torch.equal(other.weight, net.weight)
+    assert its_schedule.get_last_lr() == schedule.get_last_lr()
+    assert its_optimizer.state_dict()["state"][0]["step"] == 3
+
+    state["models"].append({})
+    with pytest.raises(Error, match="2 models were saved, and 1 are prepared here"):
+        load(again, state)

@@ -35,6 +35,7 @@ from .._shared import (
     is_refused,
     make_record,
     record_in,
+    state_of_a_stop,
     unless_said,
     wrap,
 )
@@ -62,8 +63,9 @@ def watch(framework: ModuleType) -> None:
 
 
 def callback_of(trainer: Trainer) -> Callback | None:
+    """Ours, where it counts: under ACCOUNT=off a trainer is left as it is."""
     for callback in trainer.callback_handler.callbacks:
-        if isinstance(callback, Callback):
+        if isinstance(callback, Callback) and callback.run.counting:
             return callback
     return None
 
@@ -77,7 +79,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]
     def __init__(self, run: Run | None = None) -> None:
         self.run = run or current() or start()
         self.stopped: SystemExit | None = None  # what the run raised at the step that was the last
-        _wrap_trainer()
+        if self.run.counting:  # under ACCOUNT=off nothing is touched
+            _wrap_trainer()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -103,7 +106,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         checkpoint = _checkpoint(args, state)
-        if state.is_world_process_zero and os.path.isdir(checkpoint):
+        if self.run.counting and state.is_world_process_zero and os.path.isdir(checkpoint):
             self.run.saved(checkpoint)
             _remove_orphans(args.output_dir)
 
@@ -158,7 +161,7 @@ def _train(
     if callback is None:
         return train(trainer, resume_from_checkpoint, *args, **kwargs)
     run = callback.run
-    _of_runs[_bare(trainer.model)] = run
+    _remember(trainer.model, run)
     with category("train"):
         stopped_at = _state_of_a_stop(trainer, run, resume_from_checkpoint)
         resume = stopped_at or resume_from_checkpoint
@@ -227,14 +230,14 @@ def _state_reader(trainer: Trainer) -> Any:
         trainer = known()
         assert trainer is not None  # the offer ends with train()
         state: dict[str, Any] = {
-            "trainer": json.dumps(dataclasses.asdict(trainer.state)),
+            "trainer_state": json.dumps(dataclasses.asdict(trainer.state)),
             "model": _weights_of(trainer),
             "optimizer": trainer.optimizer.state_dict(),
             "scheduler": trainer.lr_scheduler.state_dict(),
         }
         if trainer.accelerator.scaler is not None:
             state["scaler"] = trainer.accelerator.scaler.state_dict()
-        return state
+        return {"transformers": state}
 
     return read
 
@@ -252,17 +255,16 @@ def _weights_of(trainer: Trainer) -> dict[str, Any]:
 
 def _state_of_a_stop(trainer: Trainer, run: Run, resume_from_checkpoint: Any) -> str | None:
     """The state that this rank saved at a stop, as a checkpoint that the trainer goes on from; None
-    where there is none, or a newer checkpoint. The stop has been lifted: it may be written.
+    where there is none, or a newer checkpoint, or the job names one. The stop has been lifted: it
+    may be written.
     """
-    if _state_reader(trainer) is None:
+    if _state_reader(trainer) is None or isinstance(resume_from_checkpoint, (str, os.PathLike)):
         return None
-    state = run.restore()
-    if not isinstance(state, dict) or "trainer" not in state:
+    state = state_of_a_stop(run, "transformers")
+    if state is None:
         return None
-    step = int(json.loads(state["trainer"])["global_step"])
+    step = int(json.loads(state["trainer_state"])["global_step"])
     newest = get_last_checkpoint(trainer.args.output_dir) if _is_folder(trainer) else None
-    if isinstance(resume_from_checkpoint, str):
-        newest = resume_from_checkpoint
     if newest is not None and _step_of(newest) > step:
         return None
     checkpoint = os.path.join(trainer.args.output_dir, f"{_CHECKPOINT}{step}")
@@ -275,7 +277,7 @@ def _state_of_a_stop(trainer: Trainer, run: Run, resume_from_checkpoint: Any) ->
         for name in ("optimizer", "scheduler", "scaler"):
             if name in state:
                 torch.save(state[name], os.path.join(checkpoint, f"{name}.pt"))
-        Path(checkpoint, "trainer_state.json").write_text(state["trainer"])
+        Path(checkpoint, "trainer_state.json").write_text(state["trainer_state"])
     trainer.accelerator.wait_for_everyone()
     return checkpoint
 
@@ -304,6 +306,13 @@ def _load_weights(trainer: Trainer, weights: dict[str, Any]) -> None:
 
 # The runs that models were trained in.
 _of_runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+
+
+def _remember(model: Any, run: Run) -> None:
+    model = _bare(model)
+    _of_runs[model] = run
+    if _is_peft(model):  # merged, what is left is the base
+        _of_runs[model.get_base_model()] = run
 
 
 class _Inside:

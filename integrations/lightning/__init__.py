@@ -22,7 +22,7 @@ from libaccount._errors import ExportDenied
 from libaccount._gate import permit
 from libaccount._run import current
 
-from .._shared import goes_on_from, is_first_rank, make_record, wrap
+from .._shared import goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -114,11 +114,14 @@ def _fit(fit: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
     watch = _watched.get(trainer)
     if watch is None:
         return fit(trainer, *args, **kwargs)
-    path = _state_of_a_stop(trainer, watch.run)
+    given = kwargs.get("ckpt_path")
+    path = None
+    if given in (None, "last"):
+        path = _state_of_a_stop(trainer, watch.run)
+    elif is_first_rank():
+        goes_on_from(watch.run, given)
     if path is not None:
         kwargs["ckpt_path"] = path
-    elif isinstance(kwargs.get("ckpt_path"), (str, os.PathLike)) and is_first_rank():
-        goes_on_from(watch.run, kwargs["ckpt_path"])
     watch.run._offer_state(_state_reader(trainer))
     watch.fits = True
     try:
@@ -211,12 +214,12 @@ def _state_reader(trainer: Any) -> Any:
 
 def _state_of_a_stop(trainer: Any, run: Run) -> str | None:
     """The state that this rank saved at a stop, as a checkpoint file of its own; None without."""
-    state = run.restore()
-    if not isinstance(state, dict) or "lightning" not in state:
+    checkpoint = state_of_a_stop(run, "lightning")
+    if checkpoint is None:
         return None
     os.makedirs(trainer.default_root_dir, exist_ok=True)
     path = os.path.join(
         trainer.default_root_dir, f"account-{run.id}-rank-{os.environ.get('RANK', '0')}.ckpt"
     )
-    torch.save(state["lightning"], path)
+    torch.save(checkpoint, path)
     return path

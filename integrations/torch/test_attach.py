@@ -1,5 +1,7 @@
 """attach() in loops without a trainer, and with objects that it cannot take."""
 
+import os
+import subprocess
 import sys
 import types
 
@@ -78,9 +80,21 @@ def test_a_framework_that_moved_its_hooks_harms_no_training(run, net, monkeypatc
 
 
 def test_no_framework_is_imported_that_the_job_has_not(run):
-    import subprocess
-
     code = ("import torch, sys\nimport libaccount._attach as a\na.watch_frameworks()\n"
             "print([m for m in ('transformers', 'accelerate', 'lightning') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_off_leaves_everything_as_it_is(tmp_path):
+    code = ("import torch, libaccount\n"
+            "from transformers import Trainer\n"
+            "from libaccount.integrations.huggingface import Callback\n"
+            "before = torch.amp.GradScaler.update, Trainer.train\n"
+            f"run = libaccount.attach(torch.amp.GradScaler('cpu'), dir={str(tmp_path / 'a')!r})\n"
+            "Callback()\n"
+            "print(run.counting, (torch.amp.GradScaler.update, Trainer.train) == before)\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env=os.environ | {"ACCOUNT": "off"})
+    assert done.stdout == "False True\n"
+    assert not (tmp_path / "a").exists()

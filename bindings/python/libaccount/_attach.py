@@ -57,7 +57,8 @@ def attach(trainer: Any, **options: Any) -> Run:
     """
     integration = _integration_of(trainer)
     run = start(**options)
-    integration.attach(trainer, run)
+    if run.counting:  # under ACCOUNT=off nothing is touched
+        integration.attach(trainer, run)
     return run
 
 
