@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from libaccount import category
+from libaccount._attach import quietly
 from libaccount._errors import Error, ExportDenied
 from libaccount._gate import permit
+from libaccount._run import current
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -34,6 +36,18 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
     wrapped._account_wraps = around  # type: ignore[attr-defined]
     setattr(owner, name, wrapped)
+
+
+def attach_each(kind: Any, attach: Callable[[Any, Run], None]) -> None:
+    """Attaches every object of a class that is made from now on, to the run of that time."""
+
+    def init(original: Any, made: Any, *args: Any, **kwargs: Any) -> None:
+        original(made, *args, **kwargs)
+        run = current()
+        if run is not None:
+            quietly(attach, made, run)
+
+    wrap(kind, "__init__", init)
 
 
 def unless_said(name: str) -> AbstractContextManager[Any]:

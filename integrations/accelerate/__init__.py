@@ -13,12 +13,10 @@ import shutil
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from libaccount._attach import quietly
 from libaccount._errors import Error, ExportDenied
 from libaccount._gate import permit
-from libaccount._run import current
 
-from .._shared import goes_on_from, is_first_rank, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, wrap
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -43,8 +41,8 @@ def attach(accelerator: Accelerator, run: Run) -> None:
 
 
 def watch(framework: ModuleType) -> None:
-    """Attaches every accelerator that is made, to the run that is current then."""
-    wrap(framework.Accelerator, "__init__", _init)
+    """Attaches every one that is made from now on."""
+    attach_each(framework.Accelerator, attach)
 
 
 def load(accelerator: Accelerator, state: dict[str, Any]) -> None:
@@ -84,13 +82,6 @@ def _state_of(accelerator: Accelerator | None) -> dict[str, Any]:
 
 
 # --- The accelerator's own functions --------------------------------------------------------------
-
-
-def _init(init: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) -> None:
-    init(accelerator, *args, **kwargs)
-    run = current()
-    if run is not None:
-        quietly(attach, accelerator, run)
 
 
 def _save_state(save: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) -> Any:

@@ -29,6 +29,7 @@ from libaccount._errors import ExportDenied
 from libaccount._run import current
 
 from .._shared import (
+    attach_each,
     begins_from,
     goes_on_from,
     is_first_rank,
@@ -57,8 +58,8 @@ def attach(trainer: Trainer, run: Run) -> None:
 
 
 def watch(framework: ModuleType) -> None:
-    """Attaches every trainer that is made, to the run that is current then."""
-    wrap(framework.Trainer, "__init__", _init)
+    """Attaches every one that is made from now on."""
+    attach_each(framework.Trainer, attach)
     _wrap_saves()
 
 
@@ -134,13 +135,6 @@ def _remove_orphans(folder: str) -> None:
 
 
 # --- The trainer's own functions ------------------------------------------------------------------
-
-
-def _init(init: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-    init(trainer, *args, **kwargs)
-    run = current()
-    if run is not None:
-        quietly(attach, trainer, run)
 
 
 def _wrap_trainer() -> None:

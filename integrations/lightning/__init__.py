@@ -20,9 +20,8 @@ from libaccount import category
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
 from libaccount._gate import permit
-from libaccount._run import current
 
-from .._shared import goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -50,8 +49,8 @@ def attach(trainer: Any, run: Run) -> None:
 
 
 def watch(framework: ModuleType) -> None:
-    """Attaches every trainer that is made, to the run that is current then."""
-    wrap(framework.Trainer, "__init__", _init)
+    """Attaches every one that is made from now on."""
+    attach_each(framework.Trainer, attach)
 
 
 class _Watch:
@@ -101,13 +100,6 @@ def _callback(kind: type, watch: _Watch) -> Any:
 
 
 # --- The trainer's own functions ------------------------------------------------------------------
-
-
-def _init(init: Any, trainer: Any, *args: Any, **kwargs: Any) -> None:
-    init(trainer, *args, **kwargs)
-    run = current()
-    if run is not None:
-        quietly(attach, trainer, run)
 
 
 def _fit(fit: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
