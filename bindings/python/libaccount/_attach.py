@@ -101,3 +101,15 @@ def _integration_of(trainer: Any) -> ModuleType:
 
 def _load(name: str) -> ModuleType:
     return import_module(f"libaccount.integrations.{name}")
+
+
+def _offer_to_report_to(trackers: ModuleType) -> None:
+    """``TrainingArguments(report_to="libaccount")``, in a script that imports libaccount."""
+
+    def offer() -> None:
+        trackers.INTEGRATION_TO_CALLBACK["libaccount"] = _load("huggingface").Callback
+
+    quietly(offer)
+
+
+after_import("transformers.integrations.integration_utils", _offer_to_report_to)
