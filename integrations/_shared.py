@@ -68,11 +68,10 @@ def is_first_rank() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> None:
-    """Training goes on from a checkpoint, of the run that its sidecar names, if it has one."""
+def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> bool:
+    """Training goes on from a checkpoint, of the run that its sidecar names; False without one."""
     path = os.fspath(checkpoint).rstrip("/")
-    if os.path.exists(path + ".account.json"):
-        _tell(run, path, [])
+    return os.path.exists(path + ".account.json") and _tell(run, path, [])
 
 
 # Runs whose state of a stop this process has asked for: a second train() is to begin as it says.
@@ -84,7 +83,7 @@ def state_of_a_stop(run: Run, framework: str) -> Any:
 
     Only once in a process. Raises Error where it is saved and cannot be read.
     """
-    if run in _asked:
+    if run in _asked or run._has_state:  # the job saves and restores by itself
         return None
     _asked.add(run)
     state = run.restore()
@@ -98,11 +97,13 @@ def begins_from(run: Run, weights: Iterable[str]) -> None:
             _tell(run, "", [folder])
 
 
-def _tell(run: Run, resume: str, parents: list[str]) -> None:
+def _tell(run: Run, resume: str, parents: list[str]) -> bool:
     try:
         run._inner.began_from(resume, parents)
     except Error as unverified:
         warnings.warn(f"account: lineage is not linked: {unverified}", stacklevel=2)
+        return False
+    return True
 
 
 def record_in(folder: str) -> str | None:
@@ -112,10 +113,13 @@ def record_in(folder: str) -> str | None:
     return None
 
 
-def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bool:
+def make_record(
+    run: Run, weights: str, kind: str = "fine-tune", parents: Iterable[str] = ("unknown",)
+) -> bool:
     """Signs what these weights (a file or a folder) took, up to now, beside them.
 
-    A folder's model card says the same.
+    A folder's model card says the same. What they were made from is never left out: where it is not
+    known, a parent is "unknown".
 
     Reads the weights once, for their digest. False, and a warning, where that fails.
     """
@@ -128,9 +132,8 @@ def make_record(run: Run, weights: str, kind: str, parents: Iterable[str]) -> bo
     words = ["--kind", kind, "--runs", os.path.dirname(run.directory)]
     if os.path.isdir(weights):
         words.append("--card")
-    if kind != "pretraining":
-        for parent in list(parents) or ["unknown"]:
-            words += ["--parent", parent]
+    for parent in parents:
+        words += ["--parent", parent]
     made = subprocess.run(
         [command, "record", run.directory, "--weights", weights, *words],
         stdin=subprocess.DEVNULL,

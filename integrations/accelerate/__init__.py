@@ -13,10 +13,10 @@ import shutil
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from libaccount._attach import quietly
 from libaccount._errors import Error, ExportDenied
-from libaccount._gate import permit
 
-from .._shared import attach_each, goes_on_from, is_first_rank, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, make_record, wrap
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -89,7 +89,6 @@ def _save_state(save: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) 
     if run is None:
         return save(accelerator, *args, **kwargs)
     folder = kwargs.get("output_dir", args[0] if args else None)
-    permit("accelerate.save_state", folder)
     was_there = folder is not None and os.path.exists(folder)
     try:
         saved = save(accelerator, *args, **kwargs)
@@ -103,12 +102,11 @@ def _save_state(save: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) 
 
 
 def _save_model(save: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) -> Any:
-    folder = kwargs.get("save_directory", args[1] if len(args) > 1 else None)
-    permit("accelerate.save_model", folder)
     saved = save(accelerator, *args, **kwargs)
     run = _runs.get(accelerator)
-    if run is not None and is_first_rank() and folder is not None:
-        run.saved(folder)
+    if run is not None and is_first_rank():
+        folder = kwargs.get("save_directory", args[1] if len(args) > 1 else None)
+        quietly(make_record, run, str(folder))
     return saved
 
 

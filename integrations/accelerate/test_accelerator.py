@@ -1,6 +1,7 @@
 """An Accelerate loop under `account run`: example.py, which knows nothing of libaccount."""
 
 import io
+import json
 import pathlib
 
 import pytest
@@ -76,3 +77,34 @@ def test_what_a_stop_saves_is_put_back():
     state["models"].append({})
     with pytest.raises(Error, match="2 models were saved, and 1 are prepared here"):
         load(again, state)
+
+
+def test_a_saved_model_carries_its_record_and_half_a_checkpoint_is_removed(account, tmp_path):
+    from accelerate import Accelerator
+    from libaccount.integrations.accelerate import _save_state
+
+    import libaccount
+    from libaccount._errors import ExportDenied
+
+    accelerator = Accelerator(cpu=True)
+    net = accelerator.prepare(torch.nn.Linear(4, 2))
+    folder = tmp_path / "state"
+
+    def half(accelerator, output_dir):
+        output_dir.mkdir(exist_ok=True)
+        raise ExportDenied("an order stands")
+
+    with libaccount.attach(accelerator, run="r") as run:
+        accelerator.backward(net(torch.ones(2, 4)).sum())
+        run.step()
+        accelerator.save_model(net, tmp_path / "model")
+        with pytest.raises(ExportDenied):
+            _save_state(half, accelerator, folder)
+        assert not folder.exists()
+        folder.mkdir()
+        with pytest.raises(ExportDenied):
+            _save_state(half, accelerator, folder)
+        assert folder.exists()
+    shown = json.loads(account("verify", tmp_path / "model", "--json").stdout)
+    assert shown["sums"]["own"]["low"] == str(2 * 2 * (2 * 4 * 2))
+    assert shown["sums"]["complete"] is False

@@ -86,8 +86,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.run._hook is not None:
-            self.run._hook.leave_steps_to_caller()
+        self.run._leave_steps_to_caller()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -158,11 +157,10 @@ def _train(
     _remember(trainer.model, run)
     with category("train"):
         stopped_at = _state_of_a_stop(trainer, run, resume_from_checkpoint)
-        resume = stopped_at or resume_from_checkpoint
-        quietly(_tell_origins, trainer, run, resume)
+        quietly(_tell_origins, trainer, run, None if stopped_at else resume_from_checkpoint)
         run._offer_state(_state_reader(trainer))
         try:
-            result = train(trainer, resume, *args, **kwargs)
+            result = train(trainer, stopped_at or resume_from_checkpoint, *args, **kwargs)
         finally:
             run._offer_state(None)
     if callback.stopped is not None:
@@ -206,8 +204,8 @@ def _tell_origins(trainer: Trainer, run: Run, resume: Any) -> None:
         return
     if resume is True:
         resume = get_last_checkpoint(trainer.args.output_dir)
-    if resume:
-        goes_on_from(run, resume)
+    if resume and not goes_on_from(run, resume):
+        _of_unknown.add(run)
     begins_from(run, _folders_of_origin(trainer.model))
 
 
@@ -258,10 +256,11 @@ def _state_of_a_stop(trainer: Trainer, run: Run, resume_from_checkpoint: Any) ->
     if state is None:
         return None
     step = int(json.loads(state["trainer_state"])["global_step"])
-    newest = get_last_checkpoint(trainer.args.output_dir) if _is_folder(trainer) else None
+    folder = trainer.args.output_dir
+    newest = get_last_checkpoint(folder) if os.path.isdir(folder) else None
     if newest is not None and _step_of(newest) > step:
         return None
-    checkpoint = os.path.join(trainer.args.output_dir, f"{_CHECKPOINT}{step}")
+    checkpoint = os.path.join(folder, f"{_CHECKPOINT}{step}")
     os.makedirs(checkpoint, exist_ok=True)
     trainer._save_rng_state(checkpoint)  # restore() has set the generators
     if trainer.args.should_save:
@@ -274,10 +273,6 @@ def _state_of_a_stop(trainer: Trainer, run: Run, resume_from_checkpoint: Any) ->
         Path(checkpoint, "trainer_state.json").write_text(state["trainer_state"])
     trainer.accelerator.wait_for_everyone()
     return checkpoint
-
-
-def _is_folder(trainer: Trainer) -> bool:
-    return os.path.isdir(trainer.args.output_dir)
 
 
 def _step_of(checkpoint: str) -> int:
@@ -298,8 +293,9 @@ def _load_weights(trainer: Trainer, weights: dict[str, Any]) -> None:
 
 # --- What save_pretrained() leaves, and generate() ------------------------------------------------
 
-# The runs that models were trained in.
+# The runs that models were trained in, and those that went on from a checkpoint of an unknown one.
 _of_runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+_of_unknown: weakref.WeakSet[Run] = weakref.WeakSet()
 
 
 def _remember(model: Any, run: Run) -> None:
@@ -350,13 +346,16 @@ def _save_pretrained(save: Any, model: Any, save_directory: Any, *args: Any, **k
 
 
 def _record(run: Run, folder: str, model: Any) -> None:
-    model = _bare(model)
-    origins = list(_folders_of_origin(model))
-    if _is_peft(model):
-        kind = "adapter"
-    else:
-        kind = "fine-tune" if _name_of_origin(model) else "pretraining"
-    make_record(run, folder, kind, [path for path in origins if record_in(path) is not None])
+    """What was begun from is what from_pretrained() loaded, where that has a record.
+
+    Else it is unknown: a model that was made from a configuration may have been given any weights,
+    and an adapter does not say whether it was loaded or made.
+    """
+    parents = [path for path in _folders_of_origin(model) if record_in(path) is not None]
+    adapter = _is_peft(_bare(model))
+    if not parents or adapter or run in _of_unknown:
+        parents.append("unknown")
+    make_record(run, folder, "adapter" if adapter else "fine-tune", parents)
 
 
 def _generate(generate: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -386,13 +385,9 @@ def _is_peft(model: Any) -> bool:
     return hasattr(model, "peft_config") and hasattr(model, "get_base_model")
 
 
-def _name_of_origin(model: Any) -> str:
-    """What from_pretrained() was given: a folder, or a name on the Hub; empty: from nothing."""
-    return str(getattr(getattr(_bare(model), "config", None), "_name_or_path", "") or "")
-
-
 def _folders_of_origin(model: Any) -> Iterator[str]:
-    name = _name_of_origin(model)
+    """Where from_pretrained() found the model: a folder, or that of a name's copy in the cache."""
+    name = getattr(getattr(_bare(model), "config", None), "_name_or_path", "")
     if os.path.isdir(name):
         yield name
     elif name:
@@ -402,6 +397,3 @@ def _folders_of_origin(model: Any) -> Iterator[str]:
             cached = try_to_load_from_cache(name, "config.json")
             if isinstance(cached, str):
                 yield os.path.dirname(cached)
-
-
-__all__ = ["Callback", "attach", "callback_of", "watch"]

@@ -1,10 +1,14 @@
 """What a script of one's own says in one line, and what generating counts as."""
 
+import json
+import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 import torch
+from authority import Authority
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import libaccount
@@ -24,9 +28,10 @@ def trainer(**words):
 """
 
 
-def run(code: str, *words: object) -> str:
+def run(code: str, *words: object, **environment: str) -> str:
     done = subprocess.run([sys.executable, "-c", SCRIPT + code, *map(str, words)], text=True,
-                          capture_output=True, timeout=120, check=False)
+                          capture_output=True, timeout=120, check=False,
+                          env=os.environ | environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 
@@ -69,3 +74,95 @@ def test_generating_is_told_apart():
     assert by_category(None) == ["generate"]
     assert by_category("train") == ["rollout"]
     assert by_category("evaluate") == ["evaluate"]
+
+
+def record_of(account, folder: pathlib.Path) -> dict:
+    return json.loads(account("verify", folder, "--json").stdout)
+
+
+def test_a_card_that_is_written_anew_says_it_again(account, tmp_path):
+    run("t = trainer(report_to='libaccount'); t.train(); t.save_model()\n"
+        "t.create_model_card(model_name='llama')\nprint()", tmp_path / "out")
+    card = (tmp_path / "out/README.md").read_text()
+    assert "llama" in card and card.count("## Training compute") == 1
+    assert record_of(account, tmp_path / "out")["weights_checked"] is True
+
+
+def test_an_adapter_and_what_it_is_merged_into_have_unknown_parents(account, tmp_path):
+    run("from peft import LoraConfig, get_peft_model\n"
+        "t = trainer(report_to='libaccount')\n"
+        "lora = LoraConfig(target_modules=['q_proj'])\n"
+        "t.model = t.model_wrapped = get_peft_model(t.model, lora)\n"
+        "t.train()\n"
+        "t.model.save_pretrained(sys.argv[1] + '/adapter')\n"
+        "t.model.merge_and_unload().save_pretrained(sys.argv[1] + '/merged')\nprint()",
+        tmp_path / "out")
+    for name, kind in (("adapter", "adapter"), ("merged", "fine-tune")):
+        shown = record_of(account, tmp_path / "out" / name)
+        assert shown["kind"] == kind and shown["sums"]["complete"] is False
+
+
+def test_what_goes_on_from_an_unknown_checkpoint_has_an_unknown_parent(account, tmp_path):
+    run("t = trainer(report_to='none'); t.args.save_strategy = 'steps'; t.args.save_steps = 1\n"
+        "t.args.max_steps = 1; t.train()\nprint()", tmp_path / "before")
+    code = ("t = trainer(report_to='libaccount'); t.model.config._name_or_path = sys.argv[2]\n"
+            "t.train(resume_from_checkpoint=sys.argv[3] if len(sys.argv) > 3 else None)\n"
+            "t.model.save_pretrained(sys.argv[1] + '/final')\nprint()")
+    run(code, tmp_path / "base", "")
+    base = tmp_path / "base" / "final"
+    account("record", next((tmp_path / "account").iterdir()), "--weights", base, "--kind",
+            "pretraining")
+    run(code, tmp_path / "one", base)
+    assert record_of(account, tmp_path / "one/final")["sums"]["complete"] is True
+    run(code, tmp_path / "two", base, tmp_path / "before/checkpoint-1")
+    assert record_of(account, tmp_path / "two/final")["sums"]["complete"] is False
+
+
+def test_a_name_on_the_hub_is_found_in_the_cache(tmp_path):
+    copy = tmp_path / "hub/models--acme--base"
+    (copy / "refs").mkdir(parents=True)
+    (copy / "refs/main").write_text("a" * 40)
+    (copy / "snapshots" / ("a" * 40)).mkdir(parents=True)
+    (copy / "snapshots" / ("a" * 40) / "config.json").write_text("{}")
+    said = run("from libaccount.integrations.huggingface import _folders_of_origin\n"
+               "from types import SimpleNamespace as N\n"
+               "for name in ('acme/base', 'acme/other', ''):\n"
+               "    print(*_folders_of_origin(N(config=N(_name_or_path=name))), end=' ')",
+               tmp_path / "out", HF_HOME=str(tmp_path))
+    assert said.split() == [str(copy / "snapshots" / ("a" * 40))]
+
+
+def test_half_a_checkpoint_is_removed_and_a_whole_one_kept(tmp_path):
+    run("from libaccount.integrations.huggingface import _save_checkpoint\n"
+        "from libaccount._errors import ExportDenied\n"
+        "from pathlib import Path\n"
+        "t = trainer(report_to='libaccount')\n"
+        "def half(trainer):\n"
+        "    folder = Path(sys.argv[1], f'checkpoint-{t.state.global_step}')\n"
+        "    folder.mkdir(parents=True, exist_ok=True)\n"
+        "    (folder / 'config.json').write_text('{}')\n"
+        "    raise ExportDenied('an order stands')\n"
+        "Path(sys.argv[1], 'checkpoint-0').mkdir(parents=True)\n"
+        "for t.state.global_step in (0, 1):\n"
+        "    _save_checkpoint(half, t)\nprint()", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["checkpoint-0"]
+
+
+def test_while_an_order_stands_no_way_of_a_framework_leaves_a_file(account, tmp_path):
+    authority = Authority(account, tmp_path)
+    authority.stop("all")
+    said = run(
+        "try: libaccount.start(authority=sys.argv[2])\n"
+        "except SystemExit: pass\n"
+        "from accelerate import Accelerator\n"
+        "from peft import LoraConfig, get_peft_model\n"
+        "t = trainer(report_to='none')\n"
+        "a = Accelerator(cpu=True)\n"
+        "adapter = get_peft_model(t.model, LoraConfig(target_modules=['q_proj']))\n"
+        "for way in (t.model.save_pretrained, t.save_model, adapter.save_pretrained,\n"
+        "            a.save_state, lambda folder: a.save_model(t.model, folder)):\n"
+        "    try: way(sys.argv[1] + '/saved')\n"
+        "    except libaccount.ExportDenied: print(end='refused ')\n"
+        "print()", tmp_path / "out", authority.path)
+    assert said.split() == ["refused"] * 5
+    assert not (tmp_path / "out/saved").exists()

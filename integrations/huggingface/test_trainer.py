@@ -29,16 +29,18 @@ def test_it_counts_what_a_peer_counts_and_the_saved_model_carries_its_record(
     # From the folder alone: the run's ledger is not asked.
     final = tmp_path / "counted" / "final"
     (tmp_path / "account").rename(tmp_path / "elsewhere")
-    judged = json.loads(account("prove", final, "--below", "3e25", "--json").stdout)
-    assert judged["operations"] == report["operations"]
+    shown = json.loads(account("verify", final, "--json").stdout)
+    assert shown["sums"]["own"]["low"] == report["operations"]
+    assert shown["sums"]["complete"] is False  # nobody knows what its weights began from
     card = (final / "README.md").read_text()
     assert f"operations: \"{report['operations']}\"" in card
     assert "| us-ca-sb1047-enrolled" in card
     kept = {path.name for path in (tmp_path / "counted").glob("checkpoint-*")}
     assert kept == {f"checkpoint-{STEPS}", f"checkpoint-{STEPS}.account.json"}
 
-    # The next run begins from it, and says so by itself.
+    # Who knows says it. The next run begins from it, and says so by itself.
     (tmp_path / "elsewhere").rename(tmp_path / "account")
+    account("record", tmp_path / "account/r", "--weights", final, "--kind", "pretraining")
     tuned = trainers.Example(HERE / "example.py", "/usr/share/common-licenses/GPL-2", "--base",
                              final, TRANSFORMERS_VERBOSITY="error")
     tuned.counted(account, tmp_path / "tuned", "tuned")
@@ -46,6 +48,8 @@ def test_it_counts_what_a_peer_counts_and_the_saved_model_carries_its_record(
     shown = json.loads(account("verify", record.parent, "--json").stdout)
     assert shown["kind"] == "fine-tune"
     assert shown["sums"]["base"]["low"] == report["operations"]
+    assert shown["sums"]["complete"] is True
+    assert account("prove", record.parent, "--below", "3e25").returncode == 0
 
 
 def test_a_stop_ends_it_in_its_own_way_and_after_the_lift_it_goes_on(account, tmp_path, bare):
@@ -55,4 +59,4 @@ def test_a_stop_ends_it_in_its_own_way_and_after_the_lift_it_goes_on(account, tm
     assert at_the_stop == bare[:len(at_the_stop)]
     assert 3 <= len(at_the_stop) < STEPS
     assert trainers.losses(output) == bare
-    assert account("prove", output / "final", "--below", "3e25").returncode == 0
+    assert json.loads(account("verify", output / "final", "--json").stdout)["weights_checked"]

@@ -19,7 +19,6 @@ import torch
 from libaccount import category
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
-from libaccount._gate import permit
 
 from .._shared import attach_each, goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
 
@@ -87,8 +86,7 @@ def _callback(kind: type, watch: _Watch) -> Any:
     class LibaccountCallback(base):  # type: ignore[misc]
         def on_train_start(self, trainer: Any, module: Any) -> None:
             watch.steps = trainer.global_step
-            if watch.run._hook is not None:
-                watch.run._hook.leave_steps_to_caller()
+            watch.run._leave_steps_to_caller()
 
         def on_train_batch_start(self, *_: Any) -> None:
             watch.batch_starts()
@@ -151,7 +149,6 @@ def _save_checkpoint(save: Any, trainer: Any, filepath: Any, *args: Any, **kwarg
         save(trainer, filepath, *args, **kwargs)
         return
     try:
-        permit("lightning.save_checkpoint", filepath)
         save(trainer, filepath, *args, **kwargs)
     except ExportDenied:
         if not watch.fits:
@@ -163,7 +160,7 @@ def _save_checkpoint(save: Any, trainer: Any, filepath: Any, *args: Any, **kwarg
         if watch.fits:
             watch.run.saved(filepath)
         else:
-            quietly(make_record, watch.run, os.fspath(filepath), "fine-tune", [])
+            quietly(make_record, watch.run, os.fspath(filepath))
 
 
 def _remove_checkpoint(remove: Any, strategy: Any, filepath: Any) -> None:

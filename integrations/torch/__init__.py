@@ -23,8 +23,7 @@ def attach(what: Any, run: Run) -> None:
         run._offer_state(lambda: {"model": what.state_dict()})
     else:
         _scalers[what] = run
-        if run._hook is not None:
-            run._hook.leave_steps_to_caller()
+        run._leave_steps_to_caller()
         wrap(torch.amp.GradScaler, "update", _update)
 
 

@@ -185,8 +185,7 @@ Status make(const Words& words) {
   }
   if (words.card && !weights.is_folder) {
     return {Code::invalid_argument,
-            "--card: a model card lies in a folder, and these weights are one "
-            "file",
+            "--card: a model card lies in a folder, and these weights are one file",
             "name their folder, or leave it out"};
   }
   ACCOUNT_ASSIGN_OR_RETURN(record::Draft draft, make_draft(words));

@@ -32,10 +32,6 @@ std::string field(const std::string& words) {
 
 Json bounds(const record::Bounds& b) { return Json::object({{"low", b.low}, {"high", b.high}}); }
 
-}  // namespace
-
-namespace {
-
 constexpr std::string_view kCardBegin = "<!-- training compute, by `account record --card` -->";
 constexpr std::string_view kCardEnd = "<!-- end of training compute -->";
 
@@ -124,9 +120,9 @@ std::string to_card(const Page& page, std::string_view card) {
     }
   }
   const std::string kept = without_member(head, "training_compute");
-  std::string text =
-      fmt::format("---\n{}{}{}---\n", kept,
-                  kept.find("base_model:") == kept.npos ? base_models(page) : "", metadata(page));
+  const bool names_base = without_member(kept, "base_model") != kept;
+  const std::string text =
+      fmt::format("---\n{}{}{}---\n", kept, names_base ? "" : base_models(page), metadata(page));
   const std::string block = fmt::format("{}\n{}{}\n", kCardBegin, prose(page), kCardEnd);
   const size_t begin = rest.find(kCardBegin);
   const size_t end = begin == rest.npos ? begin : rest.find(kCardEnd, begin);

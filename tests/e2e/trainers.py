@@ -27,7 +27,7 @@ class Example:
         return losses(folder / "bare")
 
     def peer(self, folder: pathlib.Path) -> tuple[int, int]:
-        """Operations of both ranks by PyTorch's FlopCounterMode, and steps of optimizers."""
+        """Operations of both ranks by FlopCounterMode, and steps of one rank's optimizers."""
         harness.run_job(self.command(folder / "peer", PEER, folder), folder / "peer.log",
                         ACCOUNT="off", **self._environment)
         counts = [json.loads(path.read_text()) for path in folder.glob("rank-*.json")]
@@ -59,13 +59,14 @@ def losses(folder: pathlib.Path) -> list[str]:
 
 
 def check_counting(account: harness.Account, example: Example, folder: pathlib.Path,
-                   bare: list[str]) -> dict:
-    """The same losses, all operations that the peer counts, and a ledger that verifies."""
-    operations, _ = example.peer(folder)
+                   bare: list[str], optimizers: int = 1) -> dict:
+    """The same losses, all operations and steps that the peer counts, a ledger that verifies."""
+    operations, optimizer_steps = example.peer(folder)
     example.counted(account, folder / "counted")
     assert losses(folder / "counted") == bare
     report = account.verify(folder / "account" / "r")
     assert int(report["operations"]) == operations
+    assert report["steps"] * optimizers == optimizer_steps
     assert report["gaps"] == [] and report["uncounted"] == []
     return report
 
@@ -75,6 +76,9 @@ def stop_lift_and_go_on(account: harness.Account, authority: Authority, example:
     """Stops it, sees it refused meanwhile, lets it go on after the lift; its losses at the stop."""
     order = example.stopped(account, authority, folder, after)
     stopped_at = losses(folder)
+    assert not list(folder.glob("final*"))
+    for checkpoint in folder.glob("checkpoint-*/"):
+        assert (checkpoint / "trainer_state.json").exists(), "half a checkpoint"
     example.counted(account, folder, "r", 86, "--authority", authority.path)
     assert losses(folder) == stopped_at
     (locked,) = (folder.parent / "account" / "r" / "locked").iterdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +65,13 @@ def attach(trainer: Any, **options: Any) -> Run:
 
 def watch_frameworks() -> None:
     """Attaches every trainer that this process makes, of the frameworks that it imports."""
-    for name in _CLASSES:
-        module = name.rpartition(".")[0]
-        if not module.startswith("torch."):  # a loop without a trainer needs nothing
-            after_import(module, _watch)
-
-
-def _watch(framework: ModuleType) -> None:
     for name, known in _CLASSES.items():
-        if name.rpartition(".")[0] == framework.__name__:
-            quietly(lambda known=known: _load(known).watch(framework))
+        if known != "torch":  # a loop without a trainer needs nothing
+            after_import(name.rpartition(".")[0], partial(quietly, _watch, known))
+
+
+def _watch(known: str, framework: ModuleType) -> None:
+    _load(known).watch(framework)
 
 
 def quietly(do: Any, *arguments: Any) -> Any:
@@ -105,11 +103,7 @@ def _load(name: str) -> ModuleType:
 
 def _offer_to_report_to(trackers: ModuleType) -> None:
     """``TrainingArguments(report_to="libaccount")``, in a script that imports libaccount."""
-
-    def offer() -> None:
-        trackers.INTEGRATION_TO_CALLBACK["libaccount"] = _load("huggingface").Callback
-
-    quietly(offer)
+    trackers.INTEGRATION_TO_CALLBACK["libaccount"] = _load("huggingface").Callback
 
 
-after_import("transformers.integrations.integration_utils", _offer_to_report_to)
+after_import("transformers.integrations.integration_utils", partial(quietly, _offer_to_report_to))

@@ -209,23 +209,23 @@ class category(ContextDecorator):
     @staticmethod
     def of_this_thread() -> str | None:
         """The innermost that this thread has opened and not closed; None where there is none."""
-        return _names_open()[-1] if _names_open() else None
+        return _open_here.names[-1] if _open_here.names else None
 
     def __enter__(self) -> category:
         self._open.append(_load.watching_core().CategoryHandle(self._name))
-        _names_open().append(self._name)
+        _open_here.names.append(self._name)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _names_open().pop()
+        _open_here.names.pop()
         self._open.pop().close()
 
 
-_this_thread = threading.local()
+class _OpenHere(threading.local):
+    """The categories that this thread has opened, the innermost last."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
 
 
-def _names_open() -> list[str]:
-    if not hasattr(_this_thread, "categories"):
-        _this_thread.categories = []
-    names: list[str] = _this_thread.categories
-    return names
+_open_here = _OpenHere()

@@ -204,22 +204,22 @@ def _gate_hub(hub: ModuleType) -> None:
         setattr(hub.HfApi, name, _asking(way, getattr(hub.HfApi, name), 1, "repo_id"))
 
 
-def _gate_transformers_models(models: ModuleType) -> None:
-    """These write a configuration before the weights, which would be left behind."""
-    models.PreTrainedModel.save_pretrained = _asking(
-        "transformers.save_pretrained", models.PreTrainedModel.save_pretrained, 1, "save_directory"
-    )
+def _gating(kind: str, method: str, folder: str) -> Callable[[ModuleType], None]:
+    """Of a class whose method writes a configuration before the weights, which would be left."""
+
+    def gate(module: ModuleType) -> None:
+        owner = getattr(module, kind)
+        way = f"{module.__name__.partition('.')[0]}.{method}"
+        setattr(owner, method, _asking(way, getattr(owner, method), 1, folder))
+
+    return gate
 
 
-def _gate_transformers_trainer(trainer: ModuleType) -> None:
-    trainer.Trainer.save_model = _asking(
-        "transformers.Trainer.save_model", trainer.Trainer.save_model, 1, "output_dir"
-    )
-
-
-def _gate_peft(adapters: ModuleType) -> None:
-    adapters.PeftModel.save_pretrained = _asking(
-        "peft.save_pretrained", adapters.PeftModel.save_pretrained, 1, "save_directory"
+def _gate_accelerate(accelerators: ModuleType) -> None:
+    _gating("Accelerator", "save_state", "output_dir")(accelerators)
+    # Its folder is the second argument, after the model.
+    accelerators.Accelerator.save_model = _asking(
+        "accelerate.save_model", accelerators.Accelerator.save_model, 2, "save_directory"
     )
 
 
@@ -230,14 +230,15 @@ def _watch_distributed_loads(loader: ModuleType) -> None:
 
 
 _LATER: dict[str, Callable[[ModuleType], None]] = {
+    "accelerate.accelerator": _gate_accelerate,
     "numpy": _gate_numpy,
     "huggingface_hub.hf_api": _gate_hub,
-    "peft.peft_model": _gate_peft,
+    "peft.peft_model": _gating("PeftModel", "save_pretrained", "save_directory"),
     "safetensors._safetensors_rust": _gate_safetensors,
     "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
     "torch.distributed.checkpoint.state_dict_loader": _watch_distributed_loads,
-    "transformers.modeling_utils": _gate_transformers_models,
-    "transformers.trainer": _gate_transformers_trainer,
+    "transformers.modeling_utils": _gating("PreTrainedModel", "save_pretrained", "save_directory"),
+    "transformers.trainer": _gating("Trainer", "save_model", "output_dir"),
 }
 
 

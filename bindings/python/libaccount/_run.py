@@ -40,8 +40,7 @@ class Run:
         where a limit of its own does; the optimizer hook raises them out of ``optimizer.step()``.
         While keepers agree on the step, or a limit lets the job pause, this waits.
         """
-        if self._hook is not None:
-            self._hook.leave_steps_to_caller()
+        self._leave_steps_to_caller()
         self._inner.step()
 
     def totals(self) -> Totals:
@@ -74,6 +73,10 @@ class Run:
         and has a newer checkpoint goes on from that.
         """
         return _state.restore(self._inner)
+
+    def _leave_steps_to_caller(self) -> None:
+        if self._hook is not None:
+            self._hook.leave_steps_to_caller()
 
     def _offer_state(self, state: Callable[[], Any] | None) -> None:
         """What a stop saves, unless the job itself has said so; None takes an offer back."""

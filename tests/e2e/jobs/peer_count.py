@@ -2,7 +2,7 @@
 
     peer_count.py FOLDER SCRIPT ARGUMENTS...
 
-Leaves FOLDER/rank-N.json: all operations, and how often any optimizer stepped.
+Leaves FOLDER/rank-N.json: all operations, and how often optimizers stepped, all together.
 """
 
 import atexit
