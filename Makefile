@@ -36,7 +36,7 @@ SOURCES := $(shell find CMakeLists.txt cmake libaccount bindings integrations te
 	pyproject.toml -type f -not -path 'tests/*.py' -not -name 'test_*.py' -not -name '*.md')
 endif
 
-.PHONY: help deps build demo test soak fuzz bench lint clean system system-demo system-slurm
+.PHONY: help deps build demo test soak fuzz bench lint clean system system-demo system-slurm system-prometheus
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -61,6 +61,10 @@ system:
 
 system-demo:
 	@requirements/system.sh $(PYTHON) requirements/system.txt requirements/system-demo.txt
+
+# With it `make test` also has a Prometheus scrape a job.
+system-prometheus:
+	@requirements/system.sh $(PYTHON) requirements/system-prometheus.txt
 
 # With it `make test` also starts a Slurm of its own, where it runs as root.
 system-slurm:

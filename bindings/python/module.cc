@@ -360,6 +360,21 @@ void bind_totals(py::module_& m) {
       .def_property_readonly("audited", [](const Totals& t) { return to_list(t.audited); });
 }
 
+void bind_job(py::module_& m) {
+  const auto number = [](OpCount JobStatus::* member) {
+    return [member](const JobStatus& job) { return to_int(job.*member); };
+  };
+  py::class_<JobStatus>(m, "JobStatus")
+      .def_readonly("steps", &JobStatus::steps)
+      .def_property_readonly("operations", number(&JobStatus::operations))
+      .def_property_readonly("operations_per_second", number(&JobStatus::operations_per_second))
+      .def_readonly("policy", &JobStatus::policy)
+      .def_readonly("rule", &JobStatus::rule)
+      .def_readonly("verdict", &JobStatus::verdict)
+      .def_property_readonly("counted", number(&JobStatus::counted))
+      .def_property_readonly("threshold", number(&JobStatus::threshold));
+}
+
 void bind_run(py::module_& m) {
   py::class_<RunOptions>(m, "RunOptions")
       .def(py::init<>())
@@ -377,6 +392,11 @@ void bind_run(py::module_& m) {
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)
       .def("totals", &Run::totals)
+      .def("job",
+           [](const Run& run) -> std::optional<JobStatus> {
+             auto job = run.job();
+             return job.ok() ? std::optional(std::move(job).value()) : std::nullopt;
+           })
       .def("loaded", &Run::loaded, py::arg("path"))
       .def("began_from",
            [](Run& run, const std::string& resume, const std::vector<std::string>& parents) {
@@ -407,6 +427,7 @@ void bind_run(py::module_& m) {
            [](Run& run, const std::string& group) {
              loaded_adapter().use_store_exchange(run, group);
            })
+      .def_property_readonly("rank", &Run::rank)
       .def_property_readonly("id", &Run::id)
       .def_property_readonly("directory", &Run::directory)
       .def_property_readonly("counting", &Run::counting)
@@ -423,6 +444,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = std::string(version());
   m.attr("torch_version") = ACCOUNT_TORCH_VERSION;
   bind_totals(m);
+  bind_job(m);
   bind_run(m);
   py::class_<Snapshot>(m, "Snapshot").def(py::init<>());
   m.def("totals_since", &totals_since, py::arg("begin"), py::arg("audited"));

@@ -107,6 +107,11 @@ class RealReadFile final : public ReadFile {
   uint64_t size_;
 };
 
+Status rename_to(const std::string& temporary, const std::string& path) {
+  if (::rename(temporary.c_str(), path.c_str()) == 0) return {};
+  return system_failure("replace", path, errno);
+}
+
 class RealFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) override {
@@ -133,11 +138,15 @@ class RealFileSystem final : public FileSystem {
   }
 
   Status write_atomically(const std::string& path, std::string_view bytes, int mode) override {
-    return write_whole(path, bytes, mode, false);
+    return write_whole(path, bytes, mode, {});
   }
 
   Status publish(const std::string& path, std::string_view bytes, int mode) override {
-    return write_whole(path, bytes, mode, true);
+    return write_whole(path, bytes, mode, {.exact_mode = true});
+  }
+
+  Status replace(const std::string& path, std::string_view bytes, int mode) override {
+    return write_whole(path, bytes, mode, {.exact_mode = true, .sync = false});
   }
 
   Status truncate(const std::string& path, uint64_t size) override {
@@ -217,26 +226,33 @@ class RealFileSystem final : public FileSystem {
     if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
     return system_failure("make the folder", path, error == EEXIST ? ENOTDIR : error);
   }
-  static Status write_and_sync(const std::string& path, std::string_view bytes, int mode) {
+
+  struct How {
+    bool exact_mode = false;
+    bool sync = true;
+  };
+
+  static Status write_new(const std::string& path, std::string_view bytes, int mode, bool sync) {
     const Descriptor fd(open_retrying(path, O_WRONLY | O_CREAT | O_EXCL, mode));
     if (!fd.ok()) return system_failure("create", path, errno);
     ACCOUNT_RETURN_IF_ERROR(write_all(fd.get(), bytes, path));
-    if (::fsync(fd.get()) != 0) return system_failure("sync", path, errno);
+    if (sync && ::fsync(fd.get()) != 0) return system_failure("sync", path, errno);
     return {};
   }
 
-  Status write_whole(const std::string& path, std::string_view bytes, int mode, bool exact_mode) {
+  Status write_whole(const std::string& path, std::string_view bytes, int mode, const How& how) {
     static std::atomic<uint64_t> serial{0};
     const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), serial++);
-    Status written = write_and_sync(temporary, bytes, mode);
-    if (written.ok() && exact_mode && ::chmod(temporary.c_str(), static_cast<mode_t>(mode)) != 0) {
+    Status written = write_new(temporary, bytes, mode, how.sync);
+    if (written.ok() && how.exact_mode &&
+        ::chmod(temporary.c_str(), static_cast<mode_t>(mode)) != 0) {
       written = system_failure("open to others", path, errno);
     }
     if (!written.ok()) {
       ::unlink(temporary.c_str());
       return written;
     }
-    written = put_in_place(temporary, path);
+    written = how.sync ? put_in_place(temporary, path) : rename_to(temporary, path);
     if (!written.ok()) ::unlink(temporary.c_str());
     return written;
   }
@@ -250,9 +266,7 @@ FileSystem& FileSystem::real() {
 }
 
 Status put_in_place(const std::string& temporary, const std::string& path) {
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    return system_failure("replace", path, errno);
-  }
+  ACCOUNT_RETURN_IF_ERROR(rename_to(temporary, path));
   return FileSystem::real().sync_directory(folder_of(path));
 }
 

@@ -52,6 +52,10 @@ class ACCOUNT_API FileSystem {
   virtual Status publish(const std::string& path, std::string_view bytes, int mode) {
     return write_atomically(path, bytes, mode);
   }
+  // The same without waiting for the disk: for what nobody misses after a crash of the machine.
+  virtual Status replace(const std::string& path, std::string_view bytes, int mode) {
+    return publish(path, bytes, mode);
+  }
   virtual Status truncate(const std::string& path, uint64_t size) = 0;  // and syncs
   virtual Status remove(const std::string& path) = 0;
   // Existing ones are fine; the names of new ones are synced.

@@ -37,6 +37,8 @@ void add_host_options(const Verb& verb, HostWords& words) {
                   "may be repeated (ACCOUNT_PARENTS)");
   verb.takes("--developer", words.developer,
              "Whose model it is, for orders about a developer (ACCOUNT_DEVELOPER)");
+  verb.takes("--metrics", words.metrics,
+             "Folder of node_exporter's textfile collector, for Prometheus (ACCOUNT_METRICS)");
   verb.takes("--node", words.node, "Name of this node (ACCOUNT_NODE; default the machine's)");
   verb.flag("--quiet", words.quiet, "No lines on stderr but faults (ACCOUNT_QUIET=1)");
 }
@@ -60,6 +62,9 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
         if (std::string_view(name) == "ACCOUNT_EXCHANGE" && !words.exchange.empty()) {
           return std::optional<std::string>(words.exchange);
         }
+        if (std::string_view(name) == "ACCOUNT_METRICS" && !words.metrics.empty()) {
+          return std::optional<std::string>(words.metrics);
+        }
         return environment(name);
       }));
   settings.quiet = settings.quiet || words.quiet;
@@ -74,6 +79,7 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.policies = settings.policies;
   options.quiet = settings.quiet;
   options.exchange_folder = settings.exchange;
+  options.metrics_folder = settings.metrics;
   options.authorities = split_list(settings.authority);
   options.job.scheduler_id = settings.scheduler_id;
   options.job.scheduler_name = settings.scheduler_name;

@@ -14,7 +14,7 @@ namespace account::cli {
 
 // The options that both verbs take.
 struct HostWords {
-  std::string dir, run, model, node, authority, exchange, resume, developer, setting;
+  std::string dir, run, model, node, authority, exchange, resume, developer, setting, metrics;
   std::vector<std::string> policies, parents;
   bool quiet = false;
 };

@@ -67,6 +67,7 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_DEVELOPER", settings.developer);
   if (settings.locks) set("ACCOUNT_SETTING", "lock");
   set("ACCOUNT_EXCHANGE", settings.exchange);
+  set("ACCOUNT_METRICS", settings.metrics);
   set("ACCOUNT_RESUME", settings.resume);
   set("ACCOUNT_PARENTS", joined(settings.parents));
   set("ACCOUNT_BIN", absolute_path("/proc/self/exe"));

@@ -44,9 +44,10 @@ void put_live(const keeper::LiveStatus& live) {
                          rank.steps, rank.operations.to_decimal()));
   }
   if (!live.policy.empty()) {
-    put_line(fmt::format("  nearest: {} rule {}: {}, {} % of {}, {} operations until it is reached",
-                         live.policy, live.rule, live.verdict, live.share_percent,
-                         live.threshold.to_short(), live.margin.to_decimal()));
+    put_line(fmt::format("  nearest: {} rule {}: {}, {} % of {}, {} operations {}", live.policy,
+                         live.rule, live.verdict, live.share_percent, live.threshold.to_short(),
+                         live.margin.to_decimal(),
+                         live.counted < live.threshold ? "until it is reached" : "beyond it"));
   }
   if (!live.silent_ranks.empty()) {
     put_line(fmt::format("  not heard from: ranks {}", fmt::join(live.silent_ranks, ", ")));

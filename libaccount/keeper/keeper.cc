@@ -64,6 +64,7 @@ Keeper::Keeper(const KeeperOptions& options, const Surroundings& surroundings)
       folders_(options.place.page_folders()),
       voice_(surroundings.say, options.quiet),
       limits_(surroundings.files, surroundings.clock, options.place.run_folder()),
+      metrics_(surroundings.files, surroundings.clock, options.metrics_folder),
       brake_(surroundings.clock) {
   began_ns_ = idle_since_ns_ = world_.clock.monotonic_ns();
   status_.run = options.place.run;
@@ -270,6 +271,7 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
   status_.updated_unix_ns = world_.clock.unix_ns();
   if (own.world_size > 0) status_.world_size = own.world_size;
   status_.node_operations = sum(own.operations);
+  metrics_facts_.operations = own.operations;
   status_.job_operations = sum(job);
   refresh_rate(now);
   const auto distances = judge_.distances(job, to_iso_date(status_.updated_unix_ns));
@@ -278,6 +280,7 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
     status_.rule = closest->rule;
     status_.verdict = policy::name(closest->verdict);
     status_.share_percent = percent(closest->share);
+    status_.counted = closest->counted;
     status_.threshold = closest->threshold;
     status_.margin = closest->margin;
   }
@@ -290,6 +293,19 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
   status_.waits = limits_.permission().ok() ? "" : limits_.permission().to_string();
   write_live_status(world_.files, lock_folder_, status_);
   voice_.progress(status_, distances, now);
+  if (metrics_.due(now)) tell_metrics(true);
+}
+
+void Keeper::tell_metrics(bool running) {
+  metrics_facts_.running = running;
+  metrics_facts_.ordered = stop_ != nullptr && stop_->stopping();
+  metrics_facts_.held = running && !metrics_facts_.ordered && brake_.phase() != Brake::Phase::off;
+  const Status written = metrics_.write(status_, metrics_facts_);
+  if (!written.ok() && !metrics_fail_) {
+    voice_.trouble("the metrics cannot be written: " + written.to_string() +
+                   "; training and the ledger go on");
+  }
+  metrics_fail_ = !written.ok();
 }
 
 void Keeper::refresh_rate(int64_t now) {
@@ -338,6 +354,7 @@ bool Keeper::finish(bool closing) {
   note_missing_ranks();
   if (!end_queued_) queue_end(closing);
   const bool sealed = try_seal(ledger::SealReason::end).ok();
+  tell_metrics(false);
   if (sealed) voice_.ended(status_, judge_.ids(), closing);
   return sealed;
 }
@@ -345,7 +362,7 @@ bool Keeper::finish(bool closing) {
 void Keeper::queue_end(bool closing) {
   end_queued_ = true;
   if (host_exit_.has_value() && !seen_any_) {
-    later([](ledger::Writer& writer) {
+    gap_later([](ledger::Writer& writer) {
       writer.gap(Json::object({{"kind", "nothing_counted"},
                                {"detail", "no process of the command opened an account"}}));
     });

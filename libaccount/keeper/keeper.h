@@ -33,6 +33,7 @@
 #include "keeper/limits.h"
 #include "keeper/live_status.h"
 #include "keeper/mailbox_exchange.h"
+#include "keeper/metrics.h"
 #include "keeper/place.h"
 #include "keeper/stop.h"
 #include "keeper/voice.h"
@@ -50,6 +51,7 @@ struct KeeperOptions {
   std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
   order::Traits job;                     // what is known of it besides place and model
   std::string exchange_folder;           // shared with the other nodes; empty: the job's store
+  std::string metrics_folder;            // for Prometheus; empty: none
   int64_t seal_ns = 0;  // pause between seals; 0: a minute in the first hour, then ten
   // Hosted: the host says when the job is over (host_ended). Else the keeper is over once its last
   // rank is, or when none came.
@@ -120,6 +122,7 @@ class Keeper {
   void ask_for_transcript(Watch& watch);
   // Lines that are written once: kept until a seal holds them.
   void later(std::function<void(ledger::Writer&)> line);
+  void gap_later(std::function<void(ledger::Writer&)> line);
   void take_save(Watch& watch, const Json& said);
   void answer_saves();
 
@@ -135,6 +138,7 @@ class Keeper {
   void beat();
   void refresh_status();
   void show(const NodeTotal& own, int64_t now);
+  void tell_metrics(bool running);
   void refresh_rate(int64_t now);
   bool over();
   bool finish(bool closing);
@@ -187,11 +191,14 @@ class Keeper {
   };
   std::deque<Sample> samples_;
   LiveStatus status_;
+  MetricsFacts metrics_facts_;
+  bool metrics_fail_ = false;
   std::unique_ptr<MailboxExchange> mailbox_;
   std::unique_ptr<DirectoryExchange> directory_;
   std::unique_ptr<JobTotals> totals_;
   std::unique_ptr<Stop> stop_;  // none without an authority
   Limits limits_;
+  Metrics metrics_;
   std::string told_recovery_;  // what the ranks were told last
   bool recovery_fails_ = false;
   Brake brake_;

@@ -15,8 +15,6 @@
 namespace account::keeper {
 namespace {
 
-constexpr uint64_t kCapBytes = 1 << 20;
-
 Json to_json(const LiveRank& rank) {
   return Json::object({{"rank", rank.rank},
                        {"local_rank", rank.local_rank},
@@ -91,6 +89,7 @@ Json to_json(const LiveStatus& status) {
                        {"rule", status.rule},
                        {"verdict", status.verdict},
                        {"share_percent", status.share_percent},
+                       {"counted", status.counted},
                        {"threshold", status.threshold},
                        {"margin", status.margin},
                        {"waits", status.waits},
@@ -98,7 +97,7 @@ Json to_json(const LiveStatus& status) {
 }
 
 Result<LiveStatus> parse_live_status(std::string_view bytes) {
-  ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(bytes, kCapBytes));
+  ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(bytes, kStatusCapBytes));
   LiveStatus status;
   ACCOUNT_ASSIGN_OR_RETURN(status.run, json.get_string("run"));
   ACCOUNT_ASSIGN_OR_RETURN(status.run_folder, json.get_string("run_folder"));
@@ -117,6 +116,7 @@ Result<LiveStatus> parse_live_status(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(status.rule, json.get_string("rule"));
   ACCOUNT_ASSIGN_OR_RETURN(status.verdict, json.get_string("verdict"));
   ACCOUNT_ASSIGN_OR_RETURN(status.share_percent, json.get_string("share_percent"));
+  ACCOUNT_ASSIGN_OR_RETURN(status.counted, json.get_op_count("counted"));
   ACCOUNT_ASSIGN_OR_RETURN(status.threshold, json.get_op_count("threshold"));
   ACCOUNT_ASSIGN_OR_RETURN(status.margin, json.get_op_count("margin"));
   ACCOUNT_ASSIGN_OR_RETURN(status.waits, json.get_string("waits"));
@@ -145,7 +145,7 @@ std::vector<LiveStatus> live_runs(FileSystem& files) {
     const auto names = files.list(root);
     if (!names.ok()) continue;
     for (const std::string& name : *names) {
-      const auto bytes = files.read(join_path(join_path(root, name), kStatusName), kCapBytes);
+      const auto bytes = files.read(join_path(join_path(root, name), kStatusName), kStatusCapBytes);
       if (!bytes.ok()) continue;
       auto status = parse_live_status(*bytes);
       if (status.ok() &&

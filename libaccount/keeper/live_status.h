@@ -13,6 +13,8 @@
 
 namespace account::keeper {
 
+inline constexpr uint64_t kStatusCapBytes = 1 << 20;
+
 struct LiveRank {
   int rank = -1;
   int local_rank = -1;
@@ -37,9 +39,9 @@ struct LiveStatus {
   std::vector<int> silent_ranks;         // ranks of the world that no node has reported
   std::string policy, rule, verdict;     // nearest threshold; empty without policies
   std::string share_percent;             // "0.0041"; text, because it is no evidence
-  OpCount threshold, margin;
-  std::string waits;    // the limit that was crossed and what to do; empty: none
-  std::string trouble;  // why nothing can be sealed just now; empty: all is well
+  OpCount counted, threshold, margin;    // counted: what the rule counts of the operations
+  std::string waits;                     // the limit that was crossed and what to do; empty: none
+  std::string trouble;                   // why nothing can be sealed just now; empty: all is well
 };
 
 Json to_json(const LiveStatus& status);

@@ -49,7 +49,7 @@ void Keeper::consider(const std::string& path, bool in_first_folder) {
   auto watch = open_watch(path);
   if (!watch.ok()) {
     ignored_.insert(path);
-    later([fault = std::string(watch.status().fault())](ledger::Writer& writer) {
+    gap_later([fault = std::string(watch.status().fault())](ledger::Writer& writer) {
       writer.gap(Json::object({{"kind", "page_unreadable"}, {"detail", fault}}));
     });
     voice_.trouble("a process of this run cannot be counted: " + watch.status().to_string());
@@ -121,7 +121,7 @@ void Keeper::settle_lost_pages() {
     const int64_t to = boot > from && boot < now ? boot : std::max(from, now);
     // A process that was forked from a rank has no device of its own.
     const OpCount bound = prior.line.parent.empty() ? bound_for(to - from) : OpCount();
-    later([line = prior.line, from, to, bound](ledger::Writer& writer) {
+    gap_later([line = prior.line, from, to, bound](ledger::Writer& writer) {
       const int number = writer.incarnation(line);
       writer.gap(Json::object({{"kind", "page_lost"},
                                {"incarnation", number},
@@ -164,6 +164,8 @@ void Keeper::take_mail(Watch& watch) {
                                       : "reported";
     Json told = body_of(event.text, kind);
     if (stop_ != nullptr) stop_->learn(told);
+    if (is_gap) ++metrics_facts_.gaps;
+    if (event.kind == tally::EventKind::export_refused) ++metrics_facts_.exports_refused;
     later([is_gap, line = watch.line, body = std::move(told)](ledger::Writer& writer) {
       Json whole = body;
       whole.set("incarnation", writer.incarnation(line));
@@ -171,7 +173,7 @@ void Keeper::take_mail(Watch& watch) {
     });
   }
   if (dropped > 0) {
-    later([dropped, line = watch.line](ledger::Writer& writer) {
+    gap_later([dropped, line = watch.line](ledger::Writer& writer) {
       writer.gap(Json::object({{"kind", "events_dropped"},
                                {"incarnation", writer.incarnation(line)},
                                {"count", dropped},
@@ -221,7 +223,7 @@ void Keeper::note_missing_ranks() {
     for (int local = 0; local < generation.local_world_size; ++local) {
       if (generation.local_ranks.contains(local)) continue;
       const OpCount bound = bound_for(now - generation.began_unix_ns);
-      later([=, restart = restart, from = generation.began_unix_ns](ledger::Writer& writer) {
+      gap_later([=, restart = restart, from = generation.began_unix_ns](ledger::Writer& writer) {
         writer.gap(Json::object({{"kind", "missing_rank"},
                                  {"local_rank", local},
                                  {"restart_count", static_cast<int64_t>(restart)},

@@ -86,6 +86,11 @@ void Keeper::queue_lines() {
   }
 }
 
+void Keeper::gap_later(std::function<void(ledger::Writer&)> line) {
+  ++metrics_facts_.gaps;
+  later(std::move(line));
+}
+
 void Keeper::answer_saves() {
   constexpr int kMode = 0644;
   const ledger::SealedState sealed = writer_->sealed();
@@ -100,6 +105,7 @@ void Keeper::answer_saves() {
 
 void Keeper::commit_seal() {
   pending_.clear();
+  metrics_facts_.sealed_unix_ns = world_.clock.unix_ns();
   answer_saves();
   seal_wanted_ = false;
   seal_reason_ = ledger::SealReason::time;

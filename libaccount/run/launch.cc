@@ -109,6 +109,7 @@ Status launch_keeper(const Settings& settings) {
     words.insert(words.end(), {"--authority", settings.authority});
   }
   if (!settings.exchange.empty()) words.insert(words.end(), {"--exchange", settings.exchange});
+  if (!settings.metrics.empty()) words.insert(words.end(), {"--metrics", settings.metrics});
   if (settings.quiet) words.emplace_back("--quiet");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

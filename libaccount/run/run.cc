@@ -214,6 +214,23 @@ Totals Run::totals() const {
   return totals;
 }
 
+Result<JobStatus> Run::job() const {
+  Status why(Code::unavailable, "nothing is known of the job as a whole",
+             "ask again within a second or two");
+  if (!counting()) return why;
+  const keeper::Place& place = state_->settings.place;
+  for (const std::string& folder : place.page_folders()) {
+    const std::string path = join_path(folder, keeper::kStatusName);
+    const auto bytes = FileSystem::real().read(path, keeper::kStatusCapBytes);
+    if (!bytes.ok()) continue;
+    ACCOUNT_ASSIGN_OR_RETURN(keeper::LiveStatus live, keeper::parse_live_status(*bytes));
+    return JobStatus{live.steps,   live.job_operations, live.operations_per_second,
+                     live.policy,  live.rule,           live.verdict,
+                     live.counted, live.threshold};
+  }
+  return why;
+}
+
 Status Run::saved(const std::string& path) {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return Status();
   FileSystem& files = FileSystem::real();

@@ -221,6 +221,9 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   if (const auto folder = environment("ACCOUNT_EXCHANGE")) {
     settings.exchange = absolute_path(*folder);
   }
+  if (const auto folder = environment("ACCOUNT_METRICS")) {
+    settings.metrics = absolute_path(*folder);
+  }
   settings.binary = environment("ACCOUNT_BIN").value_or("");
   settings.node_name = environment("ACCOUNT_NODE").value_or("");
   std::string run = first_of(options.run, environment("ACCOUNT_RUN"), hosted);

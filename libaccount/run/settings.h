@@ -32,6 +32,7 @@ struct Settings {
   std::string resume;                // a checkpoint with a sidecar, or empty
   std::vector<std::string> parents;  // files of records, or weights that have one
   std::string exchange;  // ACCOUNT_EXCHANGE: a folder that all nodes share; absolute, or empty
+  std::string metrics;   // ACCOUNT_METRICS: node_exporter's folder; absolute, or empty
   std::string binary;    // ACCOUNT_BIN, or empty
   tally::Identity identity;
 };

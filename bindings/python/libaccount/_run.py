@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import _load, _state
 from ._errors import Error, ShutdownOrdered
+from ._trackers import Trackers
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._core import Totals
+    from ._core import JobStatus, Totals
     from ._steps import StepHook
 
 _current: Run | None = None
@@ -32,6 +33,7 @@ class Run:
         self._hook = hook
         self._setting = setting
         self._has_state = False  # start(state=...) said what a stop saves
+        self._trackers = Trackers(self.job) if inner.counting and inner.rank == 0 else None
 
     def step(self) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
@@ -41,12 +43,27 @@ class Run:
         While keepers agree on the step, or a limit lets the job pause, this waits.
         """
         self._leave_steps_to_caller()
+        self._close_step()
+
+    def _close_step(self) -> None:
         self._inner.step()
+        if self._trackers is not None:
+            self._trackers.step_closed()
 
     def totals(self) -> Totals:
         """What this process has counted since start()."""
         totals: Totals = self._inner.totals()
         return totals
+
+    def job(self) -> JobStatus | None:
+        """What the keeper knew of the whole job, all ranks, about a second ago: ``steps``,
+        ``operations``, ``operations_per_second``, and of the nearest threshold ``policy``,
+        ``rule``, ``verdict``, ``counted`` and ``threshold``. None before it has said anything.
+
+        For watching; evidence is the ledger.
+        """
+        known: JobStatus | None = self._inner.job()
+        return known
 
     def saved(self, path: str | os.PathLike[str]) -> bool:
         """Tells that a checkpoint (a file or a folder) is whole, so that a later run can go on
@@ -86,6 +103,8 @@ class Run:
     def finish(self) -> None:
         """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
         global _current
+        if self._trackers is not None:
+            self._trackers.tell()
         if self._hook is not None:
             self._hook.remove()
         if _current is self:
@@ -323,7 +342,8 @@ def _open(
     # The core has refused what is no setting, and what needs an authority and has none.
     held = _stricter(setting, os.environ.get("ACCOUNT_SETTING") or "count")
     held = _stricter(held, "stop" if inner.authority else "count")
-    opened = Run(inner, StepHook(inner.step, core.mark_optimizer), held)
+    opened = Run(inner, None, held)
+    opened._hook = StepHook(opened._close_step, core.mark_optimizer)
     if torch.distributed.is_available():
         inner.use_store_exchange("0")  # the default group; looked for until it exists
     return opened

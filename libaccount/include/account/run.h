@@ -61,6 +61,16 @@ struct SavedState {
   std::string order;  // of the stop, lower-case hex
 };
 
+// What the keeper knew of the whole job about a second ago. For watching: evidence is the ledger.
+struct JobStatus {
+  uint64_t steps = 0;
+  OpCount operations;             // of all ranks, recovered ones included
+  OpCount operations_per_second;  // over the last seconds
+  std::string policy, rule;       // of the nearest threshold; empty where nothing judges
+  std::string verdict;            // "below", "approaching", "reached", ...
+  OpCount counted, threshold;     // what that rule counts, and its threshold
+};
+
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
 // a time; totals() from any. After a failure to count, training goes on and the gap is recorded.
 // Movable, not copyable; the destructor calls finish().
@@ -91,6 +101,9 @@ class ACCOUNT_API Run {
 
   // What this process has counted since start(). Reads shared memory; takes microseconds.
   Totals totals() const;
+
+  // Reads a small file in shared memory; unavailable while there is none. Thread-safe.
+  Result<JobStatus> job() const;
 
   // What RunOptions::resume and ::parents say, for a run that had begun before they were known.
   // Fails, and changes nothing, where the sidecar or a record is missing or does not verify.

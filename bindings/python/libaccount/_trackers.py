@@ -1,0 +1,183 @@
+"""A few numbers of the whole job for the experiment trackers that the job itself uses.
+
+For people: what a tracker keeps are doubles (the exact total goes to each as text), and evidence is
+the ledger. Nothing is imported that the job has not imported, and no tracker is started.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ._after_import import after_import
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ._core import JobStatus
+
+_PAUSE_SECONDS = 10.0
+
+# Writers that the job made: TensorBoard knows no active run.
+_writers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class Trackers:
+    """Tells the trackers of this process, at a step's end, once the pause since the last is over.
+
+    From the thread that trains, since some of them know their run by thread. A tracker that raises
+    costs one line on stderr, and is left alone from then on.
+    """
+
+    def __init__(self, read_job: Callable[[], JobStatus | None]) -> None:
+        self._read_job = read_job
+        self._next = 0.0
+        self._steps_told = -1
+        self._broken: set[str] = set()
+        self._meter = _Meter()
+        for module in ("torch.utils.tensorboard.writer", "tensorboardX.writer"):
+            after_import(module, _remember_writers)
+
+    def step_closed(self) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _pause()
+            self.tell()
+
+    def tell(self) -> None:
+        """Now, unless nothing has changed."""
+        told = list(self._active())
+        job = self._read_job() if told else None
+        if job is None or job.steps == self._steps_told:
+            return
+        self._steps_told = job.steps
+        for name, tell in told:
+            try:
+                tell(job)
+            except Exception as error:  # whatever it is: training goes on
+                self._broken.add(name)
+                with suppress(OSError, ValueError):
+                    print(
+                        f"account: {name} took no numbers ({error}); it gets none from now on",
+                        file=sys.stderr,
+                    )
+
+    def _active(self) -> Iterator[tuple[str, Callable[[JobStatus], None]]]:
+        for name, find in _KNOWN.items():
+            if name in self._broken or sys.modules.get(name) is None:
+                continue
+            with suppress(Exception):  # half imported, or of a version that keeps it elsewhere
+                if (tell := find(sys.modules[name])) is not None:
+                    yield name, tell
+        if _writers and "tensorboard" not in self._broken:
+            yield "tensorboard", _tell_writers
+        api = sys.modules.get("opentelemetry.metrics")
+        if api is not None and "opentelemetry" not in self._broken and self._meter.opens(api):
+            yield "opentelemetry", self._meter.tell
+
+
+def _pause() -> float:
+    try:
+        return max(0.0, float(os.environ.get("ACCOUNT_TRACK_SECONDS", _PAUSE_SECONDS)))
+    except ValueError:
+        return _PAUSE_SECONDS
+
+
+def scalars(job: JobStatus) -> dict[str, float]:
+    """By the names that all trackers get."""
+    values = {
+        "account/operations_total": float(job.operations),
+        "account/operations_per_sec": float(job.operations_per_second),
+        "account/steps": float(job.steps),
+    }
+    if job.threshold:
+        values["account/threshold_ratio"] = job.counted / job.threshold
+    return values
+
+
+def _wandb(wandb: ModuleType) -> Callable[[JobStatus], None] | None:
+    run = wandb.run
+    if run is None:
+        return None
+
+    def tell(job: JobStatus) -> None:
+        run.log(scalars(job), commit=False)  # into the row that the job itself commits
+        run.summary["account/operations"] = str(job.operations)
+
+    return tell
+
+
+def _mlflow(mlflow: ModuleType) -> Callable[[JobStatus], None] | None:
+    if mlflow.active_run() is None:
+        return None
+
+    def tell(job: JobStatus) -> None:
+        mlflow.log_metrics(scalars(job), step=job.steps)
+        mlflow.set_tag("account.operations", str(job.operations))
+
+    return tell
+
+
+def _trackio(trackio: ModuleType) -> Callable[[JobStatus], None] | None:
+    run = trackio.context_vars.current_run.get()
+    if run is None:
+        return None
+    return lambda job: run.log(scalars(job) | {"account/operations": str(job.operations)})
+
+
+_KNOWN = {"wandb": _wandb, "mlflow": _mlflow, "trackio": _trackio}
+
+
+def _remember_writers(module: ModuleType) -> None:
+    made = module.SummaryWriter.__init__
+
+    @functools.wraps(made)
+    def init(self: Any, *arguments: Any, **options: Any) -> None:
+        made(self, *arguments, **options)
+        _writers.add(self)
+
+    module.SummaryWriter.__init__ = init
+
+
+def _tell_writers(job: JobStatus) -> None:
+    for writer in list(_writers):
+        if writer.file_writer is None and writer.all_writers is None:
+            continue  # closed: it would open a file anew
+        for name, value in scalars(job).items():
+            writer.add_scalar(name, value, job.steps)
+        writer.add_text("account/operations", str(job.operations), job.steps)
+
+
+class _Meter:
+    """OpenTelemetry's instruments, once the job has a provider of its own."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._instruments: tuple[Any, Any] | None = None
+
+    def opens(self, api: ModuleType) -> bool:
+        if self._instruments is None:
+            provider = api.get_meter_provider()
+            # The API's own stand-ins, until the job sets one.
+            if type(provider).__module__.startswith("opentelemetry.metrics"):
+                return False
+            meter = provider.get_meter("libaccount")
+            self._instruments = (
+                meter.create_counter("account.operations", "{operation}", "Of the whole job"),
+                meter.create_gauge("account.threshold.ratio", "1", "Of the nearest threshold"),
+            )
+        return True
+
+    def tell(self, job: JobStatus) -> None:
+        assert self._instruments is not None
+        counter, ratio = self._instruments
+        counter.add(job.operations - self._told)  # a whole number, however large
+        self._told = job.operations
+        if job.threshold:
+            ratio.set(job.counted / job.threshold, {"account.policy": job.policy})
