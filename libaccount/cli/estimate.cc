@@ -1,25 +1,18 @@
 // `account estimate`: what a planned training will take. One step is counted on tensors without
 // numbers, by Python, where the model is; the plan, its time, its cost and its verdicts follow
 // here.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <optional>
 
-#include "base/files.h"
 #include "cli/output.h"
+#include "cli/python.h"
 #include "cli/record_text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "policy/devices.h"
-
-extern char** environ;
 
 namespace account::cli {
 namespace {
@@ -44,50 +37,6 @@ struct Step {
 
 // ---- the step ------------------------------------------------------------------------------
 
-// The one that `account` was installed with; it has libaccount and torch.
-std::string python() {
-  const char* chosen = std::getenv("ACCOUNT_PYTHON");
-  if (chosen != nullptr && *chosen != '\0') return chosen;
-  const std::string beside = join_path(folder_of(absolute_path("/proc/self/exe")), "python3");
-  return access(beside.c_str(), X_OK) == 0 ? beside : "python3";
-}
-
-constexpr std::string_view kNeedsPython =
-    "ACCOUNT_PYTHON names a Python with libaccount, torch and, for a Transformers config, "
-    "transformers";
-
-// Runs it for what it writes to stdout; its stderr is the user's.
-Result<std::string> output_of(std::vector<std::string> words) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return Status(Code::io, std::strerror(errno));
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t pid = -1;
-  const int error = posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-  std::string output;
-  char buffer[4096];
-  ssize_t size = 0;
-  while (error == 0 && (size = read(ends[0], buffer, sizeof(buffer))) != 0) {
-    if (size > 0) output.append(buffer, static_cast<size_t>(size));
-    if (size < 0 && errno != EINTR) break;
-  }
-  close(ends[0]);
-  int state = 0;
-  if (error == 0) waitpid(pid, &state, 0);
-  if (error != 0) {
-    return Status(Code::unavailable,
-                  fmt::format("{} cannot be started: {}", words[0], std::strerror(error)),
-                  std::string(kNeedsPython));
-  }
-  return output;
-}
-
 Result<std::map<std::string, OpCount>> counts_of(const Json& json, std::string_view name) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json* by, json.get_object(name));
   std::map<std::string, OpCount> counts;
@@ -107,7 +56,7 @@ Status check_count(std::string_view option, const std::optional<std::string>& te
 Result<Step> count_step(const EstimateWords& words) {
   ACCOUNT_RETURN_IF_ERROR(check_count("--batch", words.batch));
   ACCOUNT_RETURN_IF_ERROR(check_count("--sequence", words.sequence));
-  std::vector<std::string> command = {python(), "-m", "libaccount.estimate", "--count-step",
+  std::vector<std::string> command = {find_python(), "-m", "libaccount.estimate", "--count-step",
                                       words.model};
   const auto pass = [&](const char* name, const std::optional<std::string>& value) {
     if (value) command.insert(command.end(), {name, *value});
@@ -123,8 +72,7 @@ Result<Step> count_step(const EstimateWords& words) {
   auto json = Json::parse(output, kCapBytes);
   if (!json.ok()) {
     return Status(Code::unavailable,
-                  fmt::format("{} did not count the step; it said why", command[0]),
-                  std::string(kNeedsPython));
+                  fmt::format("{} did not count the step; it said why", command[0]), kNeedsPython);
   }
   step.json = std::move(json).value();
   if (const auto error = step.json.get_string("error"); error.ok()) {

@@ -11,6 +11,7 @@
 #include "account/version.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "cli/words.h"
 
 namespace account::cli {
 namespace {
@@ -30,6 +31,7 @@ void add_verbs(const Verb& program, const Words& command) {
   add_run(program, command);
   add_may_start(program, command);
   add_status(program);
+  add_doctor(program, command);
   add_stop(program);
   add_pause(program);
   add_rehearse(program);
@@ -56,22 +58,6 @@ void add_verbs(const Verb& program, const Words& command) {
   add_keeper(program);
 }
 
-// Insertions, deletions and replacements that turn one word into the other (Levenshtein 1966).
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
 Words verbs_of(const CLI::App& group) {
   Words names;
   for (const CLI::App* verb : group.get_subcommands([](const CLI::App*) { return true; })) {
@@ -89,10 +75,7 @@ CLI::App* find_verb(CLI::App& group, const std::string& word) {
 
 Status no_such_verb(const CLI::App& group, const std::string& path, const std::string& word) {
   const Words names = verbs_of(group);
-  const auto nearer = [&](const std::string& a, const std::string& b) {
-    return distance(a, word) < distance(b, word);
-  };
-  const std::string& nearest = *std::min_element(names.begin(), names.end(), nearer);
+  const std::string nearest = nearest_word(word, names);
   return {Code::invalid_argument, fmt::format("there is no verb '{}'", word),
           fmt::format("did you mean '{} {}'? `{} --help` lists all", path, nearest, path)};
 }
@@ -148,7 +131,8 @@ Status usage_fault(const CLI::ParseError& error, const std::string& path) {
 
 // What stands behind the first "--" of these verbs is another program's and not ours to parse.
 Words cut_command(Words& words) {
-  if (words.empty() || (words[0] != "run" && words[0] != "may-start")) return {};
+  const Words verbs = {"run", "may-start", "doctor"};
+  if (words.empty() || std::find(verbs.begin(), verbs.end(), words[0]) == verbs.end()) return {};
   const auto mark = std::find(words.begin(), words.end(), "--");
   if (mark == words.end()) return {};
   Words command(mark + 1, words.end());

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "account/op_count.h"
 #include "account/status.h"
@@ -12,6 +14,9 @@
 #include "sign/sign.h"
 
 namespace account::cli {
+
+// The name that a misspelt word was meant to be, most likely. There must be one.
+std::string nearest_word(std::string_view word, const std::vector<std::string>& names);
 
 // "3e25", "3_000_000": OpCount::from_text.
 Result<OpCount> parse_operations(std::string_view option, const std::string& text);

@@ -30,6 +30,7 @@ from ._errors import (
     Unverified,
 )
 from ._estimate import Estimate, estimate
+from ._footprint import footprint
 from ._formulas import add, kernel, register_formula
 from ._rates import Rates, rates
 from ._run import Run, guard, start
@@ -58,6 +59,7 @@ __all__ = [
     "cmake_prefix_path",
     "count",
     "estimate",
+    "footprint",
     "guard",
     "kernel",
     "rates",

@@ -1,4 +1,4 @@
-"""Zero-line start: torch calls init() at the end of ``import torch``, in every process.
+"""Zero-line start: ``libaccount_autoload`` calls init() at the end of ``import torch``.
 
 Does nothing unless ACCOUNT=on (which ``account run`` sets), and never breaks an import: where
 counting cannot begin, one line on stderr says why. Two things end the process instead: an order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -342,11 +343,18 @@ def _open(
     # The core has refused what is no setting, and what needs an authority and has none.
     held = _stricter(setting, os.environ.get("ACCOUNT_SETTING") or "count")
     held = _stricter(held, "stop" if inner.authority else "count")
+    _watch_this_process()
     opened = Run(inner, None, held)
     opened._hook = StepHook(opened._close_step, core.mark_optimizer)
     if torch.distributed.is_available():
         inner.use_store_exchange("0")  # the default group; looked for until it exists
     return opened
+
+
+@functools.cache
+def _watch_this_process() -> None:
+    atexit.register(_finish_at_exit)
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _finish_at_exit() -> None:
@@ -359,7 +367,3 @@ def _forget_in_child() -> None:
     """A forked child is no part of the run by itself: its counting opens an incarnation below."""
     global _current
     _current = None
-
-
-atexit.register(_finish_at_exit)
-os.register_at_fork(after_in_child=_forget_in_child)
