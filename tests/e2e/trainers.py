@@ -41,9 +41,9 @@ class Example:
                                **self._environment)
 
     def stopped(self, account: harness.Account, authority: Authority, folder: pathlib.Path,
-                after: int) -> str:
+                after: int, *options: object) -> str:
         """Runs it slowly, stops it once `after` losses are there; returns the order's hash."""
-        command = account.run_command("--run", "r", "--authority", authority.path,
+        command = account.run_command("--run", "r", "--authority", authority.path, *options,
                                       command=self.command(folder, pause=0.3))
         log = folder.parent / f"{folder.name}.log"
         with harness.Job(command, log, **self._environment) as job:

@@ -25,6 +25,7 @@ _CLASSES = {
     "lightning.pytorch.trainer.trainer.Trainer": "lightning",
     "pytorch_lightning.trainer.trainer.Trainer": "lightning",
     "accelerate.accelerator.Accelerator": "accelerate",
+    "deepspeed.runtime.engine.DeepSpeedEngine": "deepspeed",
     "torch.optim.optimizer.Optimizer": "torch",
     "torch.amp.grad_scaler.GradScaler": "torch",
     "torch.nn.modules.module.Module": "torch",
@@ -35,10 +36,11 @@ def attach(trainer: Any, **options: Any) -> Run:
     """Counts what a trainer trains, as a part of a run, which it starts unless one has begun.
 
     ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer``, an
-    ``Accelerator``, a torch optimizer, a ``GradScaler`` or a module; ``options`` are start()'s.
-    What is done depends on it (``integrations/`` has a page for each): a step is the trainer's
-    step, what it trains and what it evaluates are told apart, a signed stop ends it in its own way
-    and saves its state, its checkpoints link runs, and the model that it saves carries a record.
+    ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a module;
+    ``options`` are start()'s. What is done depends on it (``integrations/`` has a page for each):
+    a step is the trainer's step, what it trains and what it evaluates are told apart, a signed stop
+    ends it in its own way and saves its state, its checkpoints link runs, and the model that it
+    saves carries a record.
 
     Of an optimizer the steps are the run's steps, whatever other optimizers do; a scaler's
     ``update()`` ends a step also where it skipped the optimizer's; a module says what to save at a
@@ -91,8 +93,8 @@ def _integration_of(trainer: Any) -> ModuleType:
             return _load(known)
     raise Error(
         f"nothing is known of {type(trainer).__module__}.{type(trainer).__qualname__}; attach() "
-        "takes a Transformers or Lightning Trainer, an Accelerator, or a torch optimizer, "
-        "GradScaler or module. start() alone counts any loop",
+        "takes a Transformers or Lightning Trainer, an Accelerator, a DeepSpeed engine, or a torch "
+        "optimizer, GradScaler or module. start() alone counts any loop",
         "invalid_argument",
     )
 

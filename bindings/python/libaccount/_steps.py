@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class StepHook:
 
         self._close_step = close_step
         self._mark_optimizer = mark_optimizer
-        self._owner: weakref.ref[Optimizer] | None = None
+        self._owner: weakref.ref[Any] | None = None
         self._closes_steps = True
         self._handles: list[Any] = [
             torch_optimizer.register_optimizer_step_pre_hook(self._before),
@@ -35,9 +36,17 @@ class StepHook:
         """From now on only explicit calls close steps; optimizers are still told apart by phase."""
         self._closes_steps = False
 
-    def take_steps_from(self, optimizer: Optimizer) -> None:
-        """From now on this one's steps are the run's."""
-        self._owner = weakref.ref(optimizer)
+    def take_steps_from(self, owner: Any) -> None:
+        """From now on the steps of this optimizer, or engine of optimizers, are the run's."""
+        self._owner = weakref.ref(owner)
+
+    @contextmanager
+    def step_of(self, engine: Any) -> Iterator[None]:
+        """Closes a step at the end, of an engine whose optimizers step meanwhile as it likes."""
+        owns = self._closes_steps and self._owns(engine)
+        yield
+        if owns:
+            self._close_step()
 
     def remove(self) -> None:
         for handle in self._handles:
@@ -57,12 +66,12 @@ class StepHook:
         else:
             _at_end_of_backward(task, self._close_step)
 
-    def _owns(self, optimizer: Optimizer) -> bool:
+    def _owns(self, steps: Any) -> bool:
         owner = self._owner() if self._owner is not None else None
         if owner is None:  # none yet, or it is gone: an optimizer that was made anew takes over
-            self._owner = weakref.ref(optimizer)
+            self._owner = weakref.ref(steps)
             return True
-        return owner is optimizer
+        return owner is steps
 
 
 def _graph_task() -> int:
