@@ -21,6 +21,7 @@ DEMO_LENGTH ?= 128
 
 VENV := .venv
 BUILD := build/release
+WHEEL := build/wheel
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(VENV)/constraints.txt $(BIN)/pip
 INSTALLED := $(BUILD)/.installed
@@ -117,8 +118,10 @@ CMAKE_SETTINGS := build-dir=$(BUILD) cmake.build-type=Release \
 # One build tree serves the package, the C++ tests and the benchmarks.
 $(INSTALLED): $(SOURCES) build/flags $(VENV)/.build
 	@echo 'Building into $(BUILD)'
-	@$(PIP) install -v --no-build-isolation --no-deps --force-reinstall \
+	@rm -rf $(WHEEL)
+	@$(PIP) wheel -v --no-build-isolation --no-deps --wheel-dir $(WHEEL) \
 		$(addprefix --config-settings=,$(CMAKE_SETTINGS)) .
+	@$(PIP) install -q --no-index --no-deps --force-reinstall $(WHEEL)/*.whl
 	@touch $@
 
 build: $(INSTALLED)

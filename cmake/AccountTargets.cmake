@@ -9,11 +9,17 @@ if(ACCOUNT_WERROR)
   list(APPEND ACCOUNT_WARNINGS -Werror)
 endif()
 
-# account_folder(<name> SOURCES <file>... [DEPENDS <folder>...] [LINK <target>...])
+# For code that runs once a command or a seal: its size is what users download.
+set(ACCOUNT_SMALL $<$<NOT:$<CONFIG:Debug>>:-Os>)
+
+# account_folder(<name> [SMALL] SOURCES <file>... [DEPENDS <folder>...] [LINK <target>...])
 function(account_folder name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  cmake_parse_arguments(arg "SMALL" "" "SOURCES;DEPENDS;LINK" ${ARGN})
   add_library(account_${name} STATIC ${arg_SOURCES})
   target_compile_options(account_${name} PRIVATE ${ACCOUNT_WARNINGS})
+  if(arg_SMALL)
+    target_compile_options(account_${name} PRIVATE ${ACCOUNT_SMALL})
+  endif()
   target_include_directories(account_${name} PUBLIC
     ${PROJECT_SOURCE_DIR}/libaccount ${PROJECT_SOURCE_DIR}/libaccount/include
     ${PROJECT_BINARY_DIR}/generated)

@@ -26,6 +26,7 @@ _CLASSES = {
     "pytorch_lightning.trainer.trainer.Trainer": "lightning",
     "accelerate.accelerator.Accelerator": "accelerate",
     "deepspeed.runtime.engine.DeepSpeedEngine": "deepspeed",
+    "ray.train.v2.api.data_parallel_trainer.DataParallelTrainer": "ray",
     "torch.optim.optimizer.Optimizer": "torch",
     "torch.amp.grad_scaler.GradScaler": "torch",
     "torch.nn.modules.module.Module": "torch",
@@ -70,6 +71,12 @@ def watch_frameworks() -> None:
     for name, known in _CLASSES.items():
         if known != "torch":  # a loop without a trainer needs nothing
             after_import(name.rpartition(".")[0], partial(quietly, _watch, known))
+
+
+def watch_ray_worker() -> None:
+    """Starts a Ray worker's part of the run once Ray has told it its rank."""
+    ray = _load("ray")
+    after_import(ray.AFTER_CONFIG, ray.watch_worker)
 
 
 def _watch(known: str, framework: ModuleType) -> None:

@@ -32,6 +32,12 @@ def init() -> None:
         if is_helper(sys.orig_argv):
             _warn_if_it_trains()
             return
+        if is_ray_worker(sys.orig_argv):
+            from ._attach import watch_ray_worker
+
+            _warn_if_it_trains()
+            watch_ray_worker()
+            return
         from ._attach import watch_frameworks
         from ._run import start
 
@@ -72,7 +78,7 @@ def _warn_if_it_trains() -> None:
 
         if not told and _run.current() is None:
             print(
-                "account: a process started by multiprocessing trains and is not counted; "
+                "account: a process started by multiprocessing or Ray trains and is not counted; "
                 "call libaccount.start() at the beginning of its work",
                 file=sys.stderr,
             )
@@ -99,6 +105,16 @@ def is_helper(argv: list[str]) -> bool:
     if kind == "-c":
         return program.startswith("from multiprocessing.")
     return os.path.basename(program) in _LAUNCHERS or "/torch/_inductor/" in program
+
+
+def is_ray_worker(argv: list[str]) -> bool:
+    """True for a process that waits for Ray to say what it is.
+
+    >>> is_ray_worker(["python", "-u", "/x/ray/_private/workers/default_worker.py", "--node-ip"])
+    True
+    """
+    kind, program = _program(argv)
+    return kind == "" and program.endswith("/ray/_private/workers/default_worker.py")
 
 
 def _program(argv: list[str]) -> tuple[str, str]:

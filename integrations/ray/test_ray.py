@@ -1,0 +1,58 @@
+"""Ray Train under `account run`: example.py, which knows nothing of libaccount.
+
+In a network namespace of its own, which takes root: Ray would talk to itself over the machine's
+address. Collected where that can be made (conftest.py).
+"""
+
+import pathlib
+import sys
+
+import pytest
+import trainers
+from authority import Authority
+
+HERE = pathlib.Path(__file__).resolve().parent
+EPOCH = 20  # steps of each worker
+ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+
+
+class RayExample(trainers.Example):
+    def command(self, output, *before, pause=0.0):
+        script, *words = self._words
+        if before:  # the peer of torchrun's examples, which sees only this process
+            script, words = HERE / "peer.py", [before[-1], *words]
+        paused = ["--pause", str(pause)] if pause else []
+        return [*ALONE, sys.executable, str(script),
+                *map(str, words), "--output", str(output), *paused]
+
+
+@pytest.fixture
+def example(digits):
+    return RayExample(HERE / "example.py", digits, PYTHONPATH=str(HERE),
+                      RAY_DISABLE_IMPORT_WARNING="1", RAY_USAGE_STATS_ENABLED="0")
+
+
+def test_it_counts_what_a_peer_counts_and_goes_on_after_a_stop(account, example, tmp_path):
+    operations, steps = example.peer(tmp_path)
+    bare = trainers.losses(tmp_path / "peer")
+    assert len(bare) == steps == 2 * EPOCH
+    example.counted(account, tmp_path / "counted")
+    assert trainers.losses(tmp_path / "counted") == bare
+    report = account.verify(tmp_path / "account/r")
+    assert (int(report["operations"]), report["steps"]) == (operations, steps)
+    assert report["gaps"] == [] and report["uncounted"] == []
+    assert report["world_size"] == 2
+
+    folder = tmp_path / "again"
+    folder.mkdir()
+    authority = Authority(account, folder)
+    output = folder / "stopped"
+    directory = ("--dir", folder / "account")
+    order = example.stopped(account, authority, output, EPOCH + 3, *directory)
+    cut = trainers.losses(output)
+    assert cut == bare[:len(cut)] and EPOCH < len(cut) < 2 * EPOCH
+    authority.lift(order, "ann", "ben")
+    example.counted(account, output, "r", 0, "--authority", authority.path, *directory)
+    assert trainers.losses(output) == cut + bare[EPOCH:]
+    report = account.verify(folder / "account/r")
+    assert report["ok"] is True
