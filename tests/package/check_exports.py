@@ -10,6 +10,7 @@ import sys
 
 # Demangled; std:: are weak instantiations that every C++ library shares.
 PUBLIC = re.compile(
+    r"^account_\w+$|"  # account/c.h
     r"^(?:(?:vtable|typeinfo|typeinfo name|guard variable|VTT) for )?"
     r"(?:non-virtual thunk to |virtual thunk to )?[^(]*?\b(?:account|std|__gnu_cxx)::")
 PRIVATE = re.compile(r"\b(?:fmt|nlohmann|CLI)::|sodium|crypto_|randombytes|SHA256_|OPENSSL")

@@ -10,6 +10,8 @@ import sys
 
 FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
          "-Wconversion", "-Werror", "-xc++", "-"]
+# c.h is for C as well.
+C_FLAGS = ["-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-xc", "-"]
 MAX_LINES = 300
 
 
@@ -22,10 +24,13 @@ def main(compiler: str, include: pathlib.Path, source: pathlib.Path, left_out: l
         faults.append(f"installed are {headers}, expected {expected}")
     for header in headers:
         program = f'#include "account/{header}"\n#include "account/{header}"\nint main() {{}}\n'
-        result = subprocess.run([compiler, "-I", str(include), *FLAGS], check=False, input=program,
-                                text=True, capture_output=True)
-        if result.returncode != 0:
-            faults.append(f"account/{header} does not compile alone:\n{result.stderr}")
+        for flags in (FLAGS, C_FLAGS) if header == "c.h" else (FLAGS,):
+            result = subprocess.run(
+                [compiler, "-I", str(include), *flags], check=False, text=True,
+                input=program.replace("main()", "main(void)") if flags is C_FLAGS else program,
+                capture_output=True)
+            if result.returncode != 0:
+                faults.append(f"account/{header} does not compile alone:\n{result.stderr}")
         lines = len((include / "account" / header).read_text().splitlines())
         if lines > MAX_LINES:
             faults.append(f"account/{header} has {lines} lines, more than {MAX_LINES}")

@@ -41,8 +41,7 @@ class Trackers:
         self._steps_told = -1
         self._broken: set[str] = set()
         self._meter = _Meter()
-        for module in ("torch.utils.tensorboard.writer", "tensorboardX.writer"):
-            after_import(module, _remember_writers)
+        _watch_writers()
 
     def step_closed(self) -> None:
         now = time.monotonic()
@@ -132,6 +131,12 @@ def _trackio(trackio: ModuleType) -> Callable[[JobStatus], None] | None:
 
 
 _KNOWN = {"wandb": _wandb, "mlflow": _mlflow, "trackio": _trackio}
+
+
+@functools.cache
+def _watch_writers() -> None:
+    for module in ("torch.utils.tensorboard.writer", "tensorboardX.writer"):
+        after_import(module, _remember_writers)
 
 
 def _remember_writers(module: ModuleType) -> None:
