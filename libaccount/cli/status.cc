@@ -1,9 +1,12 @@
 // `account status`: the jobs that run on this node now, and the runs that lie in a folder.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -19,6 +22,7 @@ namespace {
 struct StatusWords {
   std::string where;
   bool json = false;
+  bool watch = false;
 };
 
 bool is_run(FileSystem& files, const std::string& path) {
@@ -44,10 +48,12 @@ void put_live(const keeper::LiveStatus& live) {
                          rank.steps, rank.operations.to_decimal()));
   }
   if (!live.policy.empty()) {
-    put_line(fmt::format("  nearest: {} rule {}: {}, {} % of {}, {} operations {}", live.policy,
+    const std::string when = keeper::projection(live);
+    put_line(fmt::format("  nearest: {} rule {}: {}, {} % of {}, {} operations {}{}", live.policy,
                          live.rule, live.verdict, live.share_percent, live.threshold.to_short(),
                          live.margin.to_decimal(),
-                         live.counted < live.threshold ? "until it is reached" : "beyond it"));
+                         live.counted < live.threshold ? "until it is reached" : "beyond it",
+                         when.empty() ? "" : ", " + when));
   }
   if (!live.silent_ranks.empty()) {
     put_line(fmt::format("  not heard from: ranks {}", fmt::join(live.silent_ranks, ", ")));
@@ -167,6 +173,17 @@ int status(const StatusWords& words) {
   return kYes;
 }
 
+// Until it is interrupted, stdout is closed, or nothing is to be seen at all.
+int watch(const StatusWords& words) {
+  const bool in_place = isatty(STDOUT_FILENO) == 1;
+  while (true) {
+    if (in_place) put_line("\x1b[H\x1b[J" + to_iso8601(Clock::real().unix_ns()));
+    const int code = status(words);
+    if (code != kYes || !flush_data()) return code;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
 }  // namespace
 
 void add_status(const Verb& program) {
@@ -174,8 +191,10 @@ void add_status(const Verb& program) {
   auto words = std::make_shared<StatusWords>();
   verb.takes("RUN", words->where, "A run's id or folder, or a folder of runs");
   verb.flag("--json", words->json, "As JSON");
-  verb.footer("Example:\n  account status");
-  verb.does([words] { return status(*words); });
+  verb.flag("--watch", words->watch,
+            "Again every second: in place on a terminal, else line after line, until Ctrl-C");
+  verb.footer("Example:\n  account status --watch");
+  verb.does([words] { return words->watch ? watch(*words) : status(*words); });
 }
 
 }  // namespace account::cli

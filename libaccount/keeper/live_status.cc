@@ -159,6 +159,22 @@ std::vector<LiveStatus> live_runs(FileSystem& files) {
   return runs;
 }
 
+std::string projection(const LiveStatus& status) {
+  constexpr double kMinute = 60, kHour = 3600, kDay = 86'400, kYear = 365.25 * kDay;
+  if (status.policy.empty() || status.counted >= status.threshold) return "";
+  const double rate = status.operations_per_second.to_double();
+  const double seconds = rate > 0 ? status.margin.to_double() / rate : 10 * kYear;
+  const auto in = [](double count, std::string_view unit) {
+    return fmt::format("in {:.{}f} {} at this rate", count, count < 10 ? 1 : 0, unit);
+  };
+  if (seconds >= 10 * kYear) return "";
+  if (seconds >= kYear) return in(seconds / kYear, "years");
+  if (seconds >= 2 * kDay) return in(seconds / kDay, "days");
+  if (seconds >= 2 * kHour) return in(seconds / kHour, "hours");
+  if (seconds >= 2 * kMinute) return in(seconds / kMinute, "minutes");
+  return in(seconds, "seconds");
+}
+
 std::string percent(double share) {
   const double value = share * 100;
   if (!(value > 0)) return "0";

@@ -53,6 +53,10 @@ void write_live_status(FileSystem& files, const std::string& folder, const LiveS
 // Those of this user on this node whose keeper is alive, by run id.
 std::vector<LiveStatus> live_runs(FileSystem& files);
 
+// "in 3.2 days at this rate", until the nearest threshold is reached; empty where it is already,
+// where nothing runs, and beyond ten years. A guess for people: rates change.
+std::string projection(const LiveStatus& status);
+
 // "3.41" for 0.0341: at least three significant digits, never in exponent form.
 std::string percent(double share);
 

@@ -32,6 +32,11 @@ std::string where_it_stands(const LiveStatus& status) {
                      status.policy);
 }
 
+std::string when_it_is_reached(const LiveStatus& status) {
+  const std::string when = projection(status);
+  return when.empty() ? "" : ", reached " + when;
+}
+
 std::string silent(const LiveStatus& status) {
   if (status.silent_ranks.empty()) return "";
   return fmt::format("; nothing heard of {}", plural(status.silent_ranks.size(), "rank"));
@@ -62,10 +67,10 @@ void Voice::progress(const LiveStatus& status, const std::vector<Distance>& dist
   if (monotonic_ns < next_ns_ && tenth <= tenth_) return;
   tenth_ = std::max(tenth_, tenth);
   next_ns_ = monotonic_ns + std::clamp(monotonic_ns - began_ns_, kFirstPauseNs, kLongestPauseNs);
-  remark(fmt::format("{}, {}: {} operations, {} a second{}{}", plural(status.steps, "step"),
+  remark(fmt::format("{}, {}: {} operations, {} a second{}{}{}", plural(status.steps, "step"),
                      who(status), status.job_operations.to_short(),
                      status.operations_per_second.to_short(), where_it_stands(status),
-                     silent(status)));
+                     when_it_is_reached(status), silent(status)));
 }
 
 void Voice::verdicts(const std::vector<Distance>& distances) {

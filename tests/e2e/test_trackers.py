@@ -1,6 +1,7 @@
 """The experiment trackers that a job uses hold the job's total; no other is ever imported."""
 
 import json
+import re
 import sys
 
 import documented
@@ -72,3 +73,21 @@ def test_nothing_is_imported_that_the_job_has_not(account, tmp_path):
     said = harness.run_job(account.run_command("--run", "r", command=[sys.executable, "-c", code]),
                            tmp_path / "log", ACCOUNT_TRACK_SECONDS="0")
     assert "\n[]\n" in f"\n{said}"
+
+
+def test_status_is_shown_again_every_second_from_another_terminal(account, tmp_path):
+    code = ("import time, torch, libaccount\nrun = libaccount.start()\n"
+            "while True:\n  torch.ones(64, 64) @ torch.ones(64, 64); run.step(); time.sleep(0.01)")
+    with harness.Job(account.run_command("--run", "r", command=[sys.executable, "-c", code]),
+                     tmp_path / "log"):
+        harness.wait_until("the job to count", lambda: [
+            live for live in account.live(tmp_path / "account") if live["operations_per_second"]
+            not in ("0", 0)])
+        with harness.Job([account.path, "status", "r", "--watch"], tmp_path / "watch") as watch:
+            harness.wait_until("three looks", lambda: watch.output().count("r  running") >= 3)
+            watch.process.send_signal(2)
+            watch.wait(-2)
+    shown = watch.output()
+    totals = re.findall(r"step \d+, (\d+) operations", shown)
+    assert len(set(totals)) >= 2  # it is looked at again, not only said again
+    assert "until it is reached" in shown

@@ -84,5 +84,33 @@ TEST(PercentTest, ShowsThreeDigitsHoweverSmall) {
   EXPECT_EQ(percent(12.5), "1250");
 }
 
+TEST(ProjectionTest, SaysWhenInTheUnitThatFits) {
+  LiveStatus status;
+  status.policy = "p";
+  status.threshold = 1'000'000'000;
+  status.operations_per_second = 1;
+  const auto at = [&](uint64_t margin) {
+    status.margin = margin;
+    status.counted = 1'000'000'000 - margin;
+    return projection(status);
+  };
+  EXPECT_EQ(at(7), "in 7.0 seconds at this rate");
+  EXPECT_EQ(at(119), "in 119 seconds at this rate");
+  EXPECT_EQ(at(150), "in 2.5 minutes at this rate");
+  EXPECT_EQ(at(7'199), "in 120 minutes at this rate");
+  EXPECT_EQ(at(5 * 3600), "in 5.0 hours at this rate");
+  EXPECT_EQ(at(276'480), "in 3.2 days at this rate");
+  EXPECT_EQ(at(47'335'000), "in 1.5 years at this rate");
+  EXPECT_EQ(at(400'000'000), "");  // who knows
+  status.operations_per_second = 0;
+  EXPECT_EQ(at(7), "");
+  status.operations_per_second = 1;
+  status.margin = 7;  // beyond it
+  status.counted = 1'000'000'007;
+  EXPECT_EQ(projection(status), "");
+  status.policy.clear();
+  EXPECT_EQ(projection(status), "");
+}
+
 }  // namespace
 }  // namespace account::keeper
