@@ -70,10 +70,17 @@ int tell_footprint(const DoctorWords& words, const std::vector<std::string>& com
 int doctor(const DoctorWords& words, const std::vector<std::string>& command) {
   if (words.footprint) return tell_footprint(words, command);
   Findings findings;
-  const auto settings = examine_job(words.host, findings);
-  if (settings) examine_orders(*settings, command, findings);
+  auto configuration = read_configuration(process_environment());
+  if (!configuration.ok()) {
+    findings.fault("account.toml", configuration.status(), "mend the file, or take it away");
+    configuration = Configuration();
+  } else if (!configuration->path.empty()) {
+    findings.ok("account.toml", configuration->path + " says what it can");
+  }
+  const auto job = examine_job(words.host, *configuration, findings);
+  if (job) examine_orders(*job, command, findings);
   examine_python(words, command, findings);
-  const auto values = settings_with_origins(words.host, process_environment());
+  const auto values = settings_with_origins(words.host, *configuration);
   words.json ? put_json(as_json(values, findings)) : put(values, findings);
   if (findings.faults() == 0) return kYes;
   say(fmt::format("account: doctor: {} fault{}; each line says what to do", findings.faults(),

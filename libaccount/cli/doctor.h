@@ -10,6 +10,7 @@
 #include "account/status.h"
 #include "base/json.h"
 #include "cli/host.h"
+#include "run/configuration.h"
 
 namespace account::cli {
 
@@ -44,18 +45,26 @@ struct DoctorWords {
   bool footprint = false;
 };
 
-// One value that a job would get: where it comes from ("--dir", "ACCOUNT_DIR", "default").
+// One value that a job would get: where it comes from ("--dir", "ACCOUNT_DIR", "account.toml",
+// "default").
 struct Setting {
   std::string name, value, origin;
 };
-std::vector<Setting> settings_with_origins(const HostWords& words, const Environment& environment);
+std::vector<Setting> settings_with_origins(const HostWords& words,
+                                           const Configuration& configuration);
+
+// A job that could start with these words.
+struct Job {
+  Settings settings;
+  Environment environment;
+};
 
 // doctor_job.cc: variables, settings, folders, clock, policies, origins, the newest run. Nothing,
 // where no job could start with these settings at all.
-std::optional<Settings> examine_job(const HostWords& words, Findings& findings);
+std::optional<Job> examine_job(const HostWords& words, const Configuration& configuration,
+                               Findings& findings);
 // doctor_orders.cc: the authorities, what stands, and when a stop was rehearsed last.
-void examine_orders(const Settings& settings, const std::vector<std::string>& command,
-                    Findings& findings);
+void examine_orders(const Job& job, const std::vector<std::string>& command, Findings& findings);
 // doctor_python.cc: what bindings/python/libaccount/_doctor.py finds in the job's Python.
 void examine_python(const DoctorWords& words, const std::vector<std::string>& command,
                     Findings& findings);

@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/words.h"
 #include "cli/doctor.h"
 #include "cli/report_text.h"
-#include "cli/words.h"
 #include "policy/devices.h"
 #include "policy/policy.h"
 
@@ -20,15 +20,31 @@ namespace account::cli {
 namespace {
 
 // All that this program and the Python package read; docs/cli.md has the table for people.
-const std::vector<std::string> kVariables = {
-    "ACCOUNT",         "ACCOUNT_AUTHORITY",    "ACCOUNT_BIN",
-    "ACCOUNT_CLUSTER", "ACCOUNT_CUSTOMER",     "ACCOUNT_DEVELOPER",
-    "ACCOUNT_DEVICES", "ACCOUNT_DIR",          "ACCOUNT_EXCHANGE",
-    "ACCOUNT_KEEPER",  "ACCOUNT_METRICS",      "ACCOUNT_MODEL",
-    "ACCOUNT_NODE",    "ACCOUNT_PARENTS",      "ACCOUNT_POLICIES",
-    "ACCOUNT_PYTHON",  "ACCOUNT_QUIET",        "ACCOUNT_RESUME",
-    "ACCOUNT_RUN",     "ACCOUNT_SCHEDULER_ID", "ACCOUNT_SCHEDULER_NAME",
-    "ACCOUNT_SETTING", "ACCOUNT_SEAL_SECONDS", "ACCOUNT_TRACK_SECONDS"};
+const std::vector<std::string> kVariables = {"ACCOUNT",
+                                             "ACCOUNT_AUTHORITY",
+                                             "ACCOUNT_BIN",
+                                             "ACCOUNT_CLUSTER",
+                                             "ACCOUNT_CONFIG",
+                                             "ACCOUNT_CUSTOMER",
+                                             "ACCOUNT_DEVELOPER",
+                                             "ACCOUNT_DEVICES",
+                                             "ACCOUNT_DIR",
+                                             "ACCOUNT_EXCHANGE",
+                                             "ACCOUNT_KEEPER",
+                                             "ACCOUNT_METRICS",
+                                             "ACCOUNT_MODEL",
+                                             "ACCOUNT_NODE",
+                                             "ACCOUNT_PARENTS",
+                                             "ACCOUNT_POLICIES",
+                                             "ACCOUNT_PYTHON",
+                                             "ACCOUNT_QUIET",
+                                             "ACCOUNT_RESUME",
+                                             "ACCOUNT_RUN",
+                                             "ACCOUNT_SCHEDULER_ID",
+                                             "ACCOUNT_SCHEDULER_NAME",
+                                             "ACCOUNT_SETTING",
+                                             "ACCOUNT_SEAL_SECONDS",
+                                             "ACCOUNT_TRACK_SECONDS"};
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 // A year of a ledger that is sealed every ten minutes, and one tally page a rank.
@@ -184,7 +200,10 @@ void examine_newest_run(const keeper::Place& place, Findings& findings) {
 
 }  // namespace
 
-std::vector<Setting> settings_with_origins(const HostWords& words, const Environment& environment) {
+std::vector<Setting> settings_with_origins(const HostWords& words,
+                                           const Configuration& configuration) {
+  const Environment own = process_environment();
+  const Environment environment = configured(own, configuration);
   const auto joined = [](const std::vector<std::string>& texts) {
     return fmt::format("{}", fmt::join(texts, ","));
   };
@@ -215,7 +234,8 @@ std::vector<Setting> settings_with_origins(const HostWords& words, const Environ
     if (!row.word.empty()) {
       settings.push_back({row.name, row.word, row.option});
     } else if (variable) {
-      settings.push_back({row.name, *variable, row.variable});
+      const bool by_file = own(row.variable) != variable;
+      settings.push_back({row.name, *variable, by_file ? configuration.path : row.variable});
     } else {
       const std::string otherwise =
           std::string_view(row.name) == "policies" ? joined(policy::default_ids()) : row.otherwise;
@@ -225,8 +245,9 @@ std::vector<Setting> settings_with_origins(const HostWords& words, const Environ
   return settings;
 }
 
-std::optional<Settings> examine_job(const HostWords& words, Findings& findings) {
-  const Environment environment = process_environment();
+std::optional<Job> examine_job(const HostWords& words, const Configuration& configuration,
+                               Findings& findings) {
+  const Environment environment = configured(process_environment(), configuration);
   examine_variables(findings);
   if (environment("ACCOUNT").value_or("") == "off") {
     findings.fault("settings", "ACCOUNT=off: nothing is counted, and nothing can be stopped",
@@ -260,7 +281,7 @@ std::optional<Settings> examine_job(const HostWords& words, Findings& findings) 
   examine_policies(*settings, findings);
   examine_devices(environment, findings);
   examine_newest_run(settings->place, findings);
-  return std::move(settings).value();
+  return Job{std::move(settings).value(), environment};
 }
 
 }  // namespace account::cli

@@ -74,8 +74,8 @@ void examine_receipts(const order::AuthorityDirectory& directory, Findings& find
 
 }  // namespace
 
-void examine_orders(const Settings& settings, const std::vector<std::string>& command,
-                    Findings& findings) {
+void examine_orders(const Job& job, const std::vector<std::string>& command, Findings& findings) {
+  const Settings& settings = job.settings;
   if (settings.authority.empty()) {
     findings.remark("authority", "none: no order can stop this job",
                     "give --authority DIR; docs/key_ceremony.md makes one");
@@ -102,7 +102,7 @@ void examine_orders(const Settings& settings, const std::vector<std::string>& co
     examine_receipts(directory, findings);
     examine_rehearsal(directory, findings);
   }
-  auto options = keeper_options(settings, process_environment());
+  auto options = keeper_options(settings, job.environment);
   if (!options.ok() || !add_origins(settings, *options).ok()) return;  // said already
   if (!command.empty()) options->job.command = command_digest(command);
   const Status may = keeper::may_start(FileSystem::real(), Clock::real(), *options);

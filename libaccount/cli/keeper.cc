@@ -11,6 +11,7 @@
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "run/configuration.h"
 
 namespace account::cli {
 namespace {
@@ -32,7 +33,7 @@ struct KeeperWords {
 };
 
 Result<keeper::KeeperOptions> options_from(const KeeperWords& words) {
-  const Environment environment = process_environment();
+  ACCOUNT_ASSIGN_OR_RETURN(const Environment environment, configured_environment());
   // The words decide: they are what the rank that waits for this keeper has computed.
   const auto settings =
       settings_from(words.host, [&](const char* name) -> std::optional<std::string> {

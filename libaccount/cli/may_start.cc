@@ -9,6 +9,7 @@
 #include "cli/order_words.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "run/configuration.h"
 
 namespace account::cli {
 namespace {
@@ -25,9 +26,11 @@ bool stands(const Status& status) {
 }
 
 int may_start(const MayStartWords& words, const std::vector<std::string>& command) {
-  const auto settings = settings_from(words.host, process_environment());
+  const auto environment = configured_environment();
+  if (!environment.ok()) return fail("may-start", environment.status());
+  const auto settings = settings_from(words.host, *environment);
   if (!settings.ok()) return fail("may-start", settings.status());
-  auto options = keeper_options(*settings, process_environment());
+  auto options = keeper_options(*settings, *environment);
   if (!options.ok()) return fail("may-start", options.status());
   if (const Status known = add_origins(*settings, *options); !known.ok()) {
     return fail("may-start", known);

@@ -9,9 +9,9 @@
 #include <span>
 
 #include "account/version.h"
+#include "base/words.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "cli/words.h"
 
 namespace account::cli {
 namespace {

@@ -17,6 +17,7 @@
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "run/configuration.h"
 
 namespace account::cli {
 namespace {
@@ -193,11 +194,13 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
     return fail("run", {Code::invalid_argument, "there is no command",
                         "give one after '--', as in `account run -- torchrun train.py`"});
   }
-  const auto settings = settings_from(words, process_environment());
+  const auto environment = configured_environment();
+  if (!environment.ok()) return fail("run", environment.status());
+  const auto settings = settings_from(words, *environment);
   if (!settings.ok()) return fail("run", settings.status());
   if (settings->off) return become(words_of_command);
   if (!command_exists(words_of_command[0])) return not_started(words_of_command[0], ENOENT);
-  auto options = keeper_options(*settings, process_environment());
+  auto options = keeper_options(*settings, *environment);
   if (!options.ok()) return fail("run", options.status());
   if (const Status known = add_origins(*settings, *options); !known.ok()) return fail("run", known);
   options->hosted = true;

@@ -15,9 +15,6 @@
 
 namespace account::cli {
 
-// The name that a misspelt word was meant to be, most likely. There must be one.
-std::string nearest_word(std::string_view word, const std::vector<std::string>& names);
-
 // "3e25", "3_000_000": OpCount::from_text.
 Result<OpCount> parse_operations(std::string_view option, const std::string& text);
 

@@ -25,6 +25,7 @@
 #include "keeper/page_words.h"
 #include "record/sidecar.h"
 #include "run/attendant.h"
+#include "run/configuration.h"
 #include "run/launch.h"
 #include "run/origins.h"
 #include "run/saved_state.h"
@@ -143,7 +144,8 @@ void Run::loaded(const std::string& path) {
 
 Result<Run> Run::start(const RunOptions& options) {
   auto state = std::make_unique<State>();
-  ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, process_environment()));
+  ACCOUNT_ASSIGN_OR_RETURN(const Environment environment, configured_environment());
+  ACCOUNT_ASSIGN_OR_RETURN(state->settings, make_settings(options, environment));
   const Settings& settings = state->settings;
   state->owner = getpid();
   state->save = options.state;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -159,6 +160,15 @@ std::vector<std::string> split_list(std::string_view text) {
   return parts;
 }
 
+std::string join_lists(std::string one, std::string_view other) {
+  const std::vector<std::string> known = split_list(one);
+  for (const std::string& part : split_list(other)) {
+    if (std::find(known.begin(), known.end(), part) != known.end()) continue;
+    one += (one.empty() ? "" : ",") + part;
+  }
+  return one;
+}
+
 Result<std::string> choose_run_id(const Environment& environment) {
   if (const auto id = environment("ACCOUNT_RUN")) return *id;
   if (const auto id = environment("TORCHELASTIC_RUN_ID"); id && *id != "none") return *id;
@@ -198,6 +208,8 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
         "the authority '" + options.authority + "' is not the one that `account run` obeys",
         "give it to `account run` with --authority");
   }
+  settings.authority =
+      join_lists(settings.authority, environment(kConfiguredAuthority).value_or(""));
   ACCOUNT_RETURN_IF_ERROR(take_setting(options, environment, settings));
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;

@@ -37,6 +37,10 @@ struct Settings {
   tally::Identity identity;
 };
 
+// The name by which an environment tells the authority of account.toml (run/configuration.h), that
+// nobody can leave out; no variable can be called so.
+inline constexpr const char* kConfiguredAuthority = "account.toml: authority";
+
 // Under `account run` (ACCOUNT_KEEPER is set) the environment decides run id and directory, so
 // that all ranks meet its keeper; else an option goes before the environment.
 Result<Settings> make_settings(const RunOptions& options, const Environment& environment);
@@ -48,5 +52,7 @@ Result<std::string> choose_run_id(const Environment& environment);
 
 // "a,b" -> {"a", "b"}; empty parts are dropped.
 std::vector<std::string> split_list(std::string_view text);
+// "a,b" and "b,c" -> "a,b,c".
+std::string join_lists(std::string one, std::string_view other);
 
 }  // namespace account

@@ -1,0 +1,13 @@
+// Misspelt words and what they were meant to be.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace account {
+
+// The name that a word was meant to be, most likely. There must be one.
+std::string nearest_word(std::string_view word, const std::vector<std::string>& names);
+
+}  // namespace account

@@ -1,0 +1,118 @@
+// account.toml: what it may say, and what goes before it.
+#include "run/configuration.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "support/matchers.h"
+#include "support/temp_dir.h"
+
+namespace account {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+Environment table(std::map<std::string, std::string> values) {
+  return [values = std::move(values)](const char* name) -> std::optional<std::string> {
+    const auto entry = values.find(name);
+    return entry == values.end() ? std::nullopt : std::optional(entry->second);
+  };
+}
+
+TEST(ConfigurationTest, ValuesStandForVariablesAndPathsAreFromTheFilesFolder) {
+  const auto said = parse_configuration(R"(
+# of all jobs of this project
+dir = "runs"
+model = "acme/chat-7b"
+policies = ["us-ca-sb1047-enrolled:pause@0.95", "eu-aia-51"]
+authority = "/srv/acme#00ff"
+parents = ["base.safetensors"]
+metrics = "/var/lib/text"
+quiet = true
+seal_seconds = 30
+)",
+                                        "/project/account.toml");
+  ASSERT_THAT(said.status(), testing::IsOk());
+  EXPECT_THAT(said->values,
+              UnorderedElementsAre(
+                  Pair("ACCOUNT_DIR", "/project/runs"), Pair("ACCOUNT_MODEL", "acme/chat-7b"),
+                  Pair("ACCOUNT_POLICIES", "us-ca-sb1047-enrolled:pause@0.95,eu-aia-51"),
+                  Pair("ACCOUNT_AUTHORITY", "/srv/acme#00ff"),
+                  Pair("ACCOUNT_PARENTS", "/project/base.safetensors"),
+                  Pair("ACCOUNT_METRICS", "/var/lib/text"), Pair("ACCOUNT_QUIET", "1"),
+                  Pair("ACCOUNT_SEAL_SECONDS", "30.000000")));
+}
+
+TEST(ConfigurationTest, AFaultNamesFileLineAndWhatToWrite) {
+  const auto fault = [](const char* text) {
+    const auto said = parse_configuration(text, "/p/account.toml");
+    EXPECT_EQ(said.status().code(), Code::invalid_argument) << text;
+    return said.status().to_string();
+  };
+  EXPECT_THAT(fault("\npolcies = ['p']"),
+              AllOf(HasSubstr("/p/account.toml, line 2: there is no key 'polcies'"),
+                    HasSubstr("did you mean 'policies'?")));
+  EXPECT_THAT(fault("dir = "), HasSubstr("/p/account.toml, line 1"));
+  EXPECT_THAT(fault("dir = 7"), AllOf(HasSubstr("'dir'"), HasSubstr("a path in quotes")));
+  EXPECT_THAT(fault("dir = ''"), HasSubstr("a path in quotes"));
+  EXPECT_THAT(fault("policies = 'a,b'"), HasSubstr("without commas"));
+  EXPECT_THAT(fault("policies = ['a', 7]"), HasSubstr("a list of texts"));
+  EXPECT_THAT(fault("quiet = 'yes'"), HasSubstr("true or false"));
+  EXPECT_THAT(fault("seal_seconds = 'soon'"), HasSubstr("a number of seconds"));
+  EXPECT_THAT(fault("seal_seconds = inf"), HasSubstr("a number of seconds"));
+  EXPECT_THAT(fault("[run]\nid = 'r'"), HasSubstr("'run'"));
+}
+
+TEST(ConfigurationTest, TheEnvironmentGoesBefore) {
+  const Environment both =
+      configured(table({{"ACCOUNT_DIR", "/of/environment"}}),
+                 {"/p/account.toml", {{"ACCOUNT_DIR", "/of/file"}, {"ACCOUNT_MODEL", "m"}}});
+  EXPECT_EQ(both("ACCOUNT_DIR"), "/of/environment");
+  EXPECT_EQ(both("ACCOUNT_MODEL"), "m");
+  EXPECT_EQ(both("ACCOUNT_RUN"), std::nullopt);
+}
+
+TEST(ConfigurationTest, NoWeakerSourceTakesAnAuthorityOrASettingAway) {
+  const Configuration file = {"/p/account.toml",
+                              {{"ACCOUNT_AUTHORITY", "/srv/acme"}, {"ACCOUNT_SETTING", "lock"}}};
+  const Environment both =
+      configured(table({{"ACCOUNT_AUTHORITY", "/srv/other"}, {"ACCOUNT_SETTING", "count"}}), file);
+  EXPECT_EQ(both("ACCOUNT_AUTHORITY"), "/srv/other,/srv/acme");
+  EXPECT_EQ(both("ACCOUNT_SETTING"), "lock");
+  const auto settings =
+      make_settings({.dir = "/a", .run = "r", .authority = "/srv/own", .setting = "count"}, both);
+  ASSERT_THAT(settings.status(), testing::IsOk());
+  EXPECT_EQ(settings->authority, "/srv/own,/srv/acme");
+  EXPECT_TRUE(settings->locks);
+  // A stricter environment stays stricter.
+  const Environment strict = configured(table({{"ACCOUNT_SETTING", "lock"}}),
+                                        {"/p/account.toml", {{"ACCOUNT_SETTING", "stop"}}});
+  EXPECT_EQ(strict("ACCOUNT_SETTING"), "lock");
+}
+
+TEST(ConfigurationTest, IsReadWhereItIsNamedAndNotUnderOff) {
+  const testing::TempDir dir;
+  const std::string path = dir / "other.toml";
+  ASSERT_THAT(FileSystem::real().write_atomically(path, "model = 'm'\n", 0644), testing::IsOk());
+  const auto read = read_configuration(table({{"ACCOUNT_CONFIG", path}}));
+  ASSERT_THAT(read.status(), testing::IsOk());
+  EXPECT_EQ(read->values.at("ACCOUNT_MODEL"), "m");
+  EXPECT_TRUE(
+      read_configuration(table({{"ACCOUNT", "off"}, {"ACCOUNT_CONFIG", path}}))->path.empty());
+  const auto gone = read_configuration(table({{"ACCOUNT_CONFIG", dir / "none.toml"}}));
+  EXPECT_EQ(gone.status().code(), Code::not_found);
+  EXPECT_THAT(gone.status().to_string(), HasSubstr("none.toml"));
+}
+
+TEST(ConfigurationTest, ListsAreJoinedOnce) {
+  EXPECT_EQ(join_lists("a,b", "b,c"), "a,b,c");
+  EXPECT_EQ(join_lists("", "a"), "a");
+  EXPECT_EQ(join_lists("a", ""), "a");
+}
+
+}  // namespace
+}  // namespace account
