@@ -16,10 +16,13 @@ ONLY_IN = {
     r"sodium": {"sign"},
     r"nlohmann/": {"base"},
     r"CLI/": {"cli"},
+    r"toml\+\+/": {"run"},
     r"(torch|ATen|c10|caffe2)/": {"torch"},
     r"nccl": {"nccl"},
     r"(pybind11/|Python\.h)": set(),
 }
+# What c.h includes is for C.
+OF_C = {"stddef.h", "stdint.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -34,7 +37,8 @@ def faults_of(root: pathlib.Path):
             if public and quote == '"' and not target.startswith("account/"):
                 yield f"{place}: a public header includes only <std> and account/..."
                 continue
-            if public and quote == "<" and ("/" in target or target.endswith(".h")):
+            of_c = path.name == "c.h" and target in OF_C
+            if public and quote == "<" and not of_c and ("/" in target or target.endswith(".h")):
                 yield f"{place}: a public header includes only <std> and account/..."
             for pattern, allowed in ONLY_IN.items():
                 if quote == "<" and re.match(pattern, target) and folder not in allowed:
