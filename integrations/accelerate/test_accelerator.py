@@ -7,7 +7,6 @@ import pathlib
 import pytest
 import torch
 import trainers
-from authority import Authority
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent / "example.py"
 EPOCH = 20  # batches a rank; gradients of two make a step
@@ -33,15 +32,7 @@ def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
 
 def test_after_a_stop_it_goes_on_from_the_checkpoint_that_was_whole(
         account, example, tmp_path, bare):
-    authority = Authority(account, tmp_path)
-    output = tmp_path / "stopped"
-    order = example.stopped(account, authority, output, after=EPOCH + 2)
-    cut = trainers.losses(output)
-    assert cut == bare[:len(cut)] and EPOCH < len(cut) < 2 * EPOCH
-    authority.lift(order, "ann", "ben")
-    example.counted(account, output, "r", 0, "--authority", authority.path)
-    assert trainers.losses(output) == cut + bare[EPOCH:]
-    assert account.verify(tmp_path / "account" / "r")["ok"] is True
+    trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)
 
 
 def test_what_a_stop_saves_is_put_back():

@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--zero", type=int, default=2, help="ZeRO's stage, 0 to 3")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds a batch, to watch it")
+    parser.add_argument("--local_rank", help="as DeepSpeed's own launcher says it")
     args = parser.parse_args()
     args.output.mkdir(exist_ok=True)
 

@@ -37,18 +37,7 @@ def test_it_counts_what_a_peer_counts(account, make, tmp_path, zero):
 def test_after_a_stop_it_goes_on_from_the_checkpoint_that_was_whole(account, make, tmp_path):
     example = make(2)
     bare = example.bare(tmp_path)
-    authority = Authority(account, tmp_path)
-    output = tmp_path / "stopped"
-    order = example.stopped(account, authority, output, after=EPOCH + 2)
-    cut = trainers.losses(output)
-    assert cut == bare[:len(cut)] and EPOCH < len(cut) < 2 * EPOCH
-    example.counted(account, output, "r", 86, "--authority", authority.path)
-    assert trainers.losses(output) == cut
-    authority.lift(order, "ann", "ben")
-    example.counted(account, output, "r", 0, "--authority", authority.path)
-    assert trainers.losses(output) == cut + bare[EPOCH:]
-    report = account.verify(tmp_path / "account" / "r")
-    assert report["ok"] is True
+    trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)
 
 
 def test_a_save_is_refused_before_it_writes_anything(account, tmp_path):

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 import trainers
-from authority import Authority
 
 HERE = pathlib.Path(__file__).resolve().parent
 EPOCH = 20  # steps of each worker
@@ -42,17 +41,4 @@ def test_it_counts_what_a_peer_counts_and_goes_on_after_a_stop(account, example,
     assert (int(report["operations"]), report["steps"]) == (operations, steps)
     assert report["gaps"] == [] and report["uncounted"] == []
     assert report["world_size"] == 2
-
-    folder = tmp_path / "again"
-    folder.mkdir()
-    authority = Authority(account, folder)
-    output = folder / "stopped"
-    directory = ("--dir", folder / "account")
-    order = example.stopped(account, authority, output, EPOCH + 3, *directory)
-    cut = trainers.losses(output)
-    assert cut == bare[:len(cut)] and EPOCH < len(cut) < 2 * EPOCH
-    authority.lift(order, "ann", "ben")
-    example.counted(account, output, "r", 0, "--authority", authority.path, *directory)
-    assert trainers.losses(output) == cut + bare[EPOCH:]
-    report = account.verify(folder / "account/r")
-    assert report["ok"] is True
+    trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)

@@ -7,7 +7,6 @@ import pathlib
 
 import pytest
 import trainers
-from authority import Authority
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent / "example.py"
 EPOCH = 20  # batches a rank
@@ -24,19 +23,4 @@ def test_it_counts_what_a_peer_counts_and_goes_on_after_a_stop(account, digits, 
                                      optimizers=2 if way == "gan" else 1)
     assert report["steps"] == 2 * STEPS[way]
     assert report["ranks"] == report["world_size"] == 2
-
-    folder = tmp_path / "again"
-    folder.mkdir()
-    authority = Authority(account, folder)
-    output = folder / "stopped"
-    directory = ("--dir", folder / "account")
-    order = example.stopped(account, authority, output, EPOCH + 3, *directory)
-    cut = trainers.losses(output)
-    assert cut == bare[:len(cut)] and EPOCH < len(cut) < 2 * EPOCH
-    assert not list(output.glob("*.part")) and not list(output.glob("*.link"))
-    example.counted(account, output, "r", 86, "--authority", authority.path, *directory)
-    assert trainers.losses(output) == cut
-    authority.lift(order, "ann", "ben")
-    example.counted(account, output, "r", 0, "--authority", authority.path, *directory)
-    assert trainers.losses(output) == cut + bare[EPOCH:]
-    assert account.verify(folder / "account/r")["ok"] is True
+    trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)

@@ -88,3 +88,25 @@ def stop_lift_and_go_on(account: harness.Account, authority: Authority, example:
     example.counted(account, folder, "r", 0, "--authority", authority.path)
     assert account.verify(folder.parent / "account" / "r")["ok"] is True
     return stopped_at
+
+
+def stop_and_go_on_from_a_checkpoint(account: harness.Account, example: Example,
+                                     folder: pathlib.Path, bare: list[str], epoch: int) -> dict:
+    """Stops it in its second epoch, sees it refused meanwhile, lets it go on after the lift from
+    what its own code saved at the end of the first; the report."""
+    folder.mkdir()
+    authority = Authority(account, folder)
+    output = folder / "stopped"
+    options = ("--authority", authority.path, "--dir", folder / "account")
+    order = example.stopped(account, authority, output, epoch + 3, *options[2:])
+    cut = losses(output)
+    assert cut == bare[:len(cut)] and epoch < len(cut) < len(bare)
+    assert not list(output.rglob("*.part"))
+    example.counted(account, output, "r", 86, *options)
+    assert losses(output) == cut
+    authority.lift(order, "ann", "ben")
+    example.counted(account, output, "r", 0, *options)
+    assert losses(output) == cut + bare[epoch:]
+    report = account.verify(folder / "account" / "r")
+    assert report["ok"] is True
+    return report

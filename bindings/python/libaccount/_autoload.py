@@ -18,6 +18,8 @@ _LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "torchx"}
 _LAUNCHER_MODULES = {
     "accelerate.commands.accelerate_cli",
     "accelerate.commands.launch",
+    "deepspeed.launcher.launch",
+    "deepspeed.launcher.runner",
     "torch.distributed.launch",
     "torch.distributed.launcher",
     "torch.distributed.run",
@@ -93,6 +95,8 @@ def is_helper(argv: list[str]) -> bool:
     >>> is_helper(["python3", "/usr/bin/torchrun", "--nproc-per-node", "2", "train.py"])
     True
     >>> is_helper(["python3", "-u", "-m", "torch.distributed.run", "train.py"])
+    True
+    >>> is_helper(["python3", "-u", "-m", "deepspeed.launcher.launch", "train.py"])
     True
     >>> is_helper(["python3", "-u", "train.py", "torchrun"])
     False
