@@ -163,9 +163,11 @@ def patched() -> list[str]:
              if hasattr(function, "__wrapped__")
              or (isinstance(function, type) and function.__base__.__name__ == function.__name__)]
     # Modules that are changed when they are imported; counting looks at torch's compiler and at
-    # Triton so, and Transformers' list of trackers gets one more name.
+    # Triton so, trackers at TensorBoard's writers, and Transformers' list of trackers gets one more
+    # name.
     found += [name for name in libaccount._after_import._waiting
               if not name.startswith(("torch._inductor", "torch._dynamo", "torch.export", "triton",
+                                      "torch.utils.tensorboard", "tensorboardX",
                                       "transformers.integrations.integration_utils"))]
     return found
 
