@@ -17,10 +17,10 @@ STEPS = {"ddp": 9, "fsdp": EPOCH, "gan": EPOCH}
 @pytest.mark.parametrize("way", STEPS)
 def test_it_counts_what_a_peer_counts_and_goes_on_after_a_stop(account, digits, tmp_path, way):
     example = trainers.Example(EXAMPLE, digits, "--way", way)
-    bare = example.bare(tmp_path)
-    assert len(bare) == 2 * EPOCH
-    report = trainers.check_counting(account, example, tmp_path, bare,
+    report = trainers.check_counting(account, example, tmp_path,
                                      optimizers=2 if way == "gan" else 1)
+    bare = trainers.losses(tmp_path / "peer")
+    assert len(bare) == 2 * EPOCH
     assert report["steps"] == 2 * STEPS[way]
     assert report["ranks"] == report["world_size"] == 2
     trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)
