@@ -124,6 +124,24 @@ def _counter(variant):
     return contextlib.nullcontext()
 
 
+def measure_edge(rounds, folder):
+    """Seconds of run.step() alone, as a job's rank 0 calls it, and of what is compiled of it."""
+    import libaccount
+
+    run = libaccount.start(dir=folder, run="edge")
+    least = dict.fromkeys(("run.step()", "compiled part"), float("inf"))
+    for _ in range(rounds):
+        for name, end_step in (("run.step()", run.step), ("compiled part", run._inner.step)):
+            begin = time.process_time()
+            for _ in range(10_000):
+                end_step()
+            least[name] = min(least[name], (time.process_time() - begin) / 10_000)
+    run.finish()
+    while run.job() is not None:  # its keeper writes into the folder until it has ended
+        time.sleep(0.1)
+    return least
+
+
 def measure(rounds, folder):
     """Seconds by workload and variant, a list over the rounds; and those of run.step() alone."""
     context = multiprocessing.get_context("spawn")
@@ -210,11 +228,17 @@ def write_between(path, lines):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--edge", action="store_true", help="run.step() alone, and nothing else")
     parser.add_argument("--bench-op", help="the C++ benchmark, for the costs of single calls")
     parser.add_argument("--readme", type=pathlib.Path, help="where the table goes, between marks")
     args = parser.parse_args()
     # The processes that are measured write nothing meanwhile.
     os.environ |= {"ACCOUNT_QUIET": "1", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
+    if args.edge:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, taken in measure_edge(args.rounds, folder).items():
+                print(f"{name}: {taken * 1e9:.0f} ns")
+        return
     costs = op_costs(args.bench_op) if args.bench_op else {}
     with tempfile.TemporaryDirectory() as folder:
         seconds, edge = measure(args.rounds, folder)

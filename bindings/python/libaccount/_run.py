@@ -35,6 +35,9 @@ class Run:
         self._setting = setting
         self._has_state = False  # start(state=...) said what a stop saves
         self._trackers = Trackers(self.job) if inner.counting and inner.rank == 0 else None
+        self._close_step = (
+            inner.step if self._trackers is None else self._trackers.told_after(inner.step)
+        )
 
     def step(self) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
@@ -45,11 +48,6 @@ class Run:
         """
         self._leave_steps_to_caller()
         self._close_step()
-
-    def _close_step(self) -> None:
-        self._inner.step()
-        if self._trackers is not None:
-            self._trackers.step_closed()
 
     def totals(self) -> Totals:
         """What this process has counted since start()."""

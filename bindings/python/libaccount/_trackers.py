@@ -43,11 +43,17 @@ class Trackers:
         self._meter = _Meter()
         _watch_writers()
 
-    def step_closed(self) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _pause()
-            self.tell()
+    def told_after(self, close_step: Callable[[], None]) -> Callable[[], None]:
+        """The same, and the trackers are told when it is time; one look at the clock a step."""
+        now = time.monotonic
+
+        def close_and_tell() -> None:
+            close_step()
+            if now() >= self._next:
+                self._next = now() + _pause()
+                self.tell()
+
+        return close_and_tell
 
     def tell(self) -> None:
         """Now, unless nothing has changed."""
@@ -69,11 +75,12 @@ class Trackers:
 
     def _active(self) -> Iterator[tuple[str, Callable[[JobStatus], None]]]:
         for name, find in _KNOWN.items():
-            if name in self._broken or sys.modules.get(name) is None:
-                continue
+            module = None if name in self._broken else sys.modules.get(name)
+            tell = None
             with suppress(Exception):  # half imported, or of a version that keeps it elsewhere
-                if (tell := find(sys.modules[name])) is not None:
-                    yield name, tell
+                tell = None if module is None else find(module)
+            if tell is not None:
+                yield name, tell
         if _writers and "tensorboard" not in self._broken:
             yield "tensorboard", _tell_writers
         api = sys.modules.get("opentelemetry.metrics")
