@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "cli/doctor.h"
 #include "cli/report_text.h"
+#include "cli/words.h"
 #include "policy/devices.h"
 #include "policy/policy.h"
 
@@ -163,18 +164,14 @@ void examine_devices(const Environment& environment, Findings& findings) {
 
 // The run here that was written last: what its ledger says is what the next would be like.
 void examine_newest_run(const keeper::Place& place, Findings& findings) {
-  FileSystem& files = FileSystem::real();
-  const auto names = files.list(place.dir);
+  const auto names = FileSystem::real().list(place.dir);
   if (!names.ok()) return;
   std::string newest;
   int64_t newest_ns = 0;
   for (const std::string& name : *names) {
     const std::string path = join_path(place.dir, name);
     struct stat facts{};
-    const auto nodes = files.list(path);
-    const auto is_node = [](const std::string& node) { return node.starts_with("node-"); };
-    if (!nodes.ok() || std::none_of(nodes->begin(), nodes->end(), is_node)) continue;
-    if (stat(path.c_str(), &facts) != 0) continue;
+    if (!is_run_folder(path) || stat(path.c_str(), &facts) != 0) continue;
     const int64_t when = facts.st_mtim.tv_sec * int64_t{1'000'000'000} + facts.st_mtim.tv_nsec;
     if (newest.empty() || when > newest_ns) newest = path, newest_ns = when;
   }

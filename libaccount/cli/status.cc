@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <thread>
 
@@ -13,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/report_text.h"
 #include "cli/verbs.h"
+#include "cli/words.h"
 #include "keeper/live_status.h"
 #include "keeper/place.h"
 
@@ -24,18 +24,6 @@ struct StatusWords {
   bool json = false;
   bool watch = false;
 };
-
-bool is_run(FileSystem& files, const std::string& path) {
-  const auto names = files.list(path);
-  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
-           return name.starts_with("node-");
-         });
-}
-
-std::string default_dir() {
-  const char* dir = std::getenv("ACCOUNT_DIR");
-  return dir == nullptr || *dir == '\0' ? "account" : dir;
-}
 
 void put_live(const keeper::LiveStatus& live) {
   put_line(fmt::format("{}  running  {} of {} ranks here, step {}, {} operations ({}), {}/s",
@@ -107,15 +95,15 @@ Json finished_json(const Finished& run) {
 
 // The folders that `where` means: a run, or a folder of runs. Nothing where there is none.
 std::vector<std::string> run_folders(FileSystem& files, const std::string& where) {
-  if (is_run(files, where)) return {where};
-  const std::string named = join_path(default_dir(), where);
-  if (!files.exists(where) && is_run(files, named)) return {named};
+  if (is_run_folder(where)) return {where};
+  const std::string named = join_path(runs_folder(), where);
+  if (!files.exists(where) && is_run_folder(named)) return {named};
   std::vector<std::string> folders;
   const auto names = files.list(where);
   if (!names.ok()) return folders;
   for (const std::string& name : *names) {
     const std::string path = join_path(where, name);
-    if (is_run(files, path)) folders.push_back(path);
+    if (is_run_folder(path)) folders.push_back(path);
   }
   return folders;
 }
@@ -137,7 +125,7 @@ Found find(const StatusWords& words) {
   for (keeper::LiveStatus& live : keeper::live_runs(files)) {
     if (concerns(live, words)) found.live.push_back(std::move(live));
   }
-  const std::string where = words.where.empty() ? default_dir() : words.where;
+  const std::string where = words.where.empty() ? runs_folder() : words.where;
   for (const std::string& folder : run_folders(files, where)) {
     const std::string path = absolute_path(folder);
     const bool is_live =
@@ -168,7 +156,7 @@ int status(const StatusWords& words) {
     say(
         fmt::format("account: status: no job of yours runs on this node, and there is no run in "
                     "'{}'; start one with `account run -- CMD`",
-                    default_dir()));
+                    runs_folder()));
   }
   return kYes;
 }

@@ -49,13 +49,6 @@ Target make_target(order::Scope::Kind kind, const std::string& value,
   return target;
 }
 
-bool is_run_folder(const std::string& path) {
-  const auto names = FileSystem::real().list(path);
-  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
-           return name.starts_with("node-");
-         });
-}
-
 std::string live_folder(const std::string& run) {
   for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
     if (live.run == run) return live.run_folder;

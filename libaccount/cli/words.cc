@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "run/configuration.h"
 
 namespace account::cli {
 namespace {
@@ -95,11 +96,24 @@ Result<policy::Facts> parse_facts(const FactWords& words) {
   return facts;
 }
 
+std::string runs_folder() {
+  // Whoever only looks is not kept from it by a file that cannot be used.
+  const auto environment = configured_environment();
+  return (environment.ok() ? *environment : process_environment())("ACCOUNT_DIR")
+      .value_or("account");
+}
+
+bool is_run_folder(const std::string& path) {
+  const auto names = FileSystem::real().list(path);
+  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with("node-");
+         });
+}
+
 Result<std::string> find_run(const std::string& word) {
   FileSystem& files = FileSystem::real();
   if (!word.empty() && files.exists(word)) return word;
-  const char* dir = std::getenv("ACCOUNT_DIR");
-  const std::string folder = dir == nullptr || *dir == '\0' ? "account" : dir;
+  const std::string folder = runs_folder();
   if (!word.empty() && word.find('/') == std::string::npos) {
     const std::string path = join_path(folder, word);
     if (files.exists(path)) return path;

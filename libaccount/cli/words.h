@@ -32,7 +32,12 @@ void add_fact_options(const Verb& verb, FactWords& words);
 // All but the operations. No date is today (UTC).
 Result<policy::Facts> parse_facts(const FactWords& words);
 
-// A run or node folder: a path, or the id of a run in ACCOUNT_DIR (else "account").
+// Where runs are kept: ACCOUNT_DIR, else what account.toml says, else "account".
+std::string runs_folder();
+// Whether a run lies there.
+bool is_run_folder(const std::string& path);
+
+// A run or node folder: a path, or the id of a run in runs_folder().
 Result<std::string> find_run(const std::string& word);
 
 // A .pub file.

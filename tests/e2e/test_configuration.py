@@ -38,6 +38,9 @@ def test_every_way_to_start_reads_it(account, project):
         text = next(iter(told)).read_text()
         assert "acme/chat" in text and "eu-aia-51" in text and "sb1047" not in text
     assert (project / "log").read_text() == ""  # quiet
+    # Whoever looks finds them by their ids, as in any folder of runs.
+    assert "hosted" in account("status").stdout
+    assert json.loads(account("verify", "own", "--json").stdout)["operations"] == "16"
 
 
 def test_a_word_goes_before_a_variable_and_that_before_the_file(account, project):
