@@ -33,6 +33,7 @@
 #include "record/record.h"
 #include "record/safetensors.h"
 #include "record/sidecar.h"
+#include "run/configuration.h"
 #include "sign/sign.h"
 #include "support/crash_disk.h"
 #include "tally/tally.h"
@@ -103,6 +104,9 @@ void prices(std::string_view bytes) { (void)policy::parse_prices(bytes).ok(); }
 void devices(std::string_view bytes) { (void)policy::parse_devices(bytes).ok(); }
 void usage(std::string_view bytes) { (void)policy::parse_usage(bytes).ok(); }
 void node_total(std::string_view bytes) { (void)keeper::parse_total(bytes).ok(); }
+void configuration(std::string_view bytes) {
+  (void)parse_configuration(bytes, "/project/account.toml").ok();
+}
 void live_status(std::string_view bytes) { (void)keeper::parse_live_status(bytes).ok(); }
 void acknowledgement(std::string_view bytes) { (void)keeper::parse_acknowledgement(bytes).ok(); }
 void recovery(std::string_view bytes) { (void)gate::parse_recovery(bytes).ok(); }
@@ -211,6 +215,7 @@ constexpr Parser kParsers[] = {
     {"usage", usage},
     {"node_total", node_total},
     {"live_status", live_status},
+    {"configuration", configuration},
     {"acknowledgement", acknowledgement},
     {"mail", mail},
     {"recovery", recovery},
