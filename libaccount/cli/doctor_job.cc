@@ -48,7 +48,7 @@ const std::vector<std::string> kVariables = {"ACCOUNT",
                                              "ACCOUNT_TRACK_SECONDS"};
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-// A year of a ledger that is sealed every ten minutes, and one tally page a rank.
+// With less than this a folder is as good as full.
 constexpr uint64_t kRoomForLedger = 64 * kMiB, kRoomForPages = 16 * kMiB;
 constexpr uint64_t kDeviceTableCap = kMiB;
 // No clock is right that is before this program was written: 2026-11-01.

@@ -149,3 +149,17 @@ def test_another_minor_version_of_torch_is_refused_in_words():
     )
     assert "was built for torch 2." in done.stdout
     assert "torch 2.99.1+cpu is installed" in done.stdout
+
+
+@pytest.mark.parametrize(("authority", "code"), [("", 0), ("/srv/acme", 1)])
+def test_a_package_that_cannot_be_imported_stops_only_a_job_that_is_to_obey(
+        tmp_path, authority, code):
+    (tmp_path / "libaccount").mkdir()
+    (tmp_path / "libaccount/__init__.py").write_text("raise ImportError('half installed')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch; print('trained')"], capture_output=True, text=True,
+        timeout=120, check=False, env=os.environ | {
+            "PYTHONPATH": str(tmp_path), "ACCOUNT": "on", "ACCOUNT_AUTHORITY": authority})
+    assert done.returncode == code
+    assert done.stderr.count("half installed") == 1
+    assert ("trained" in done.stdout) == (code == 0)

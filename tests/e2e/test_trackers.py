@@ -53,6 +53,12 @@ def test_a_tracker_that_raises_costs_one_line(account, tmp_path):
     assert account.verify(tmp_path / "account/r")["ok"] is True
 
 
+def test_one_that_cannot_even_be_asked_costs_one_line(account, tmp_path):
+    _, said = run(account, tmp_path, "opentelemetry", "--breaks")
+    assert said.count("opentelemetry took no numbers (no such meter)") == 1
+    assert account.verify(tmp_path / "account/r")["steps"] == 5
+
+
 def test_the_page_asks_in_python_as_it_says(account, tmp_path):
     (code,) = documented.blocks(harness.ROOT / "docs/watch_a_run.md", "python")
     work = ("import time, torch, libaccount\ntorch.ones(2, 2) @ torch.ones(2, 2)\n"

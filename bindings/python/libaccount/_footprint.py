@@ -99,8 +99,10 @@ def _hooks() -> list[str]:
         hooks = getattr(optimizers, name, None) or {}
         found += [f"torch.optim.optimizer.{name}" for hook in hooks.values() if _is_ours(hook)]
     if getattr(sys.modules.get(f"{_OURS}._load"), "_watching", False):
-        found += ["torch's dispatcher: kernels of counted ops (libaccount_torch.so)",
-                  "torch's dispatcher: a listener for new ops (libaccount_torch.so)"]  # fmt: skip
+        found += [
+            "torch's dispatcher: kernels of counted ops (libaccount_torch.so)",
+            "torch's dispatcher: a listener for new ops (libaccount_torch.so)",
+        ]
     return found
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ._core import JobStatus
+
+    _Tell = Callable[[JobStatus], None]
 
 _PAUSE_SECONDS = 10.0
 
@@ -40,7 +42,13 @@ class Trackers:
         self._next = 0.0
         self._steps_told = -1
         self._broken: set[str] = set()
-        self._meter = _Meter()
+        self._finders: dict[str, Callable[[], _Tell | None]] = {
+            "wandb": _wandb,
+            "mlflow": _mlflow,
+            "trackio": _trackio,
+            "tensorboard": _tensorboard,
+            "opentelemetry": _Meter().find,
+        }
         _watch_writers()
 
     def told_after(self, close_step: Callable[[], None]) -> Callable[[], None]:
@@ -57,35 +65,31 @@ class Trackers:
 
     def tell(self) -> None:
         """Now, unless nothing has changed."""
-        told = list(self._active())
-        job = self._read_job() if told else None
+        active = {name: self._guarded(name, find) for name, find in self._finders.items()}
+        if not any(active.values()):
+            return
+        job = self._read_job()
         if job is None or job.steps == self._steps_told:
             return
         self._steps_told = job.steps
-        for name, tell in told:
-            try:
-                tell(job)
-            except Exception as error:  # whatever it is: training goes on
-                self._broken.add(name)
-                with suppress(OSError, ValueError):
-                    print(
-                        f"account: {name} took no numbers ({error}); it gets none from now on",
-                        file=sys.stderr,
-                    )
-
-    def _active(self) -> Iterator[tuple[str, Callable[[JobStatus], None]]]:
-        for name, find in _KNOWN.items():
-            module = None if name in self._broken else sys.modules.get(name)
-            tell = None
-            with suppress(Exception):  # half imported, or of a version that keeps it elsewhere
-                tell = None if module is None else find(module)
+        for name, tell in active.items():
             if tell is not None:
-                yield name, tell
-        if _writers and "tensorboard" not in self._broken:
-            yield "tensorboard", _tell_writers
-        api = sys.modules.get("opentelemetry.metrics")
-        if api is not None and "opentelemetry" not in self._broken and self._meter.opens(api):
-            yield "opentelemetry", self._meter.tell
+                self._guarded(name, tell, job)
+
+    def _guarded(self, name: str, do: Callable[..., Any], *arguments: Any) -> Any:
+        """None where it raises, whatever that is: training goes on."""
+        if name in self._broken:
+            return None
+        try:
+            return do(*arguments)
+        except Exception as error:
+            self._broken.add(name)
+            with suppress(OSError, ValueError):
+                print(
+                    f"account: {name} took no numbers ({error}); it gets none from now on",
+                    file=sys.stderr,
+                )
+            return None
 
 
 def _pause() -> float:
@@ -107,8 +111,12 @@ def scalars(job: JobStatus) -> dict[str, float]:
     return values
 
 
-def _wandb(wandb: ModuleType) -> Callable[[JobStatus], None] | None:
-    run = wandb.run
+# --- Each tracker: who is to be told now, if anybody ----------------------------------------------
+# A module that is being imported by another thread may lack its names yet.
+
+
+def _wandb() -> _Tell | None:
+    run = getattr(sys.modules.get("wandb"), "run", None)
     if run is None:
         return None
 
@@ -119,8 +127,10 @@ def _wandb(wandb: ModuleType) -> Callable[[JobStatus], None] | None:
     return tell
 
 
-def _mlflow(mlflow: ModuleType) -> Callable[[JobStatus], None] | None:
-    if mlflow.active_run() is None:
+def _mlflow() -> _Tell | None:
+    mlflow: Any = sys.modules.get("mlflow")
+    active_run = getattr(mlflow, "active_run", None)
+    if active_run is None or active_run() is None:
         return None
 
     def tell(job: JobStatus) -> None:
@@ -130,14 +140,16 @@ def _mlflow(mlflow: ModuleType) -> Callable[[JobStatus], None] | None:
     return tell
 
 
-def _trackio(trackio: ModuleType) -> Callable[[JobStatus], None] | None:
-    run = trackio.context_vars.current_run.get()
+def _trackio() -> _Tell | None:
+    known = getattr(sys.modules.get("trackio.context_vars"), "current_run", None)
+    run = None if known is None else known.get()
     if run is None:
         return None
     return lambda job: run.log(scalars(job) | {"account/operations": str(job.operations)})
 
 
-_KNOWN = {"wandb": _wandb, "mlflow": _mlflow, "trackio": _trackio}
+def _tensorboard() -> _Tell | None:
+    return _tell_writers if _writers else None
 
 
 @functools.cache
@@ -173,18 +185,18 @@ class _Meter:
         self._told = 0
         self._instruments: tuple[Any, Any] | None = None
 
-    def opens(self, api: ModuleType) -> bool:
-        if self._instruments is None:
+    def find(self) -> _Tell | None:
+        api: Any = sys.modules.get("opentelemetry.metrics")
+        if self._instruments is None and api is not None:
             provider = api.get_meter_provider()
             # The API's own stand-ins, until the job sets one.
-            if type(provider).__module__.startswith("opentelemetry.metrics"):
-                return False
-            meter = provider.get_meter("libaccount")
-            self._instruments = (
-                meter.create_counter("account.operations", "{operation}", "Of the whole job"),
-                meter.create_gauge("account.threshold.ratio", "1", "Of the nearest threshold"),
-            )
-        return True
+            if not type(provider).__module__.startswith("opentelemetry.metrics"):
+                meter = provider.get_meter("libaccount")
+                self._instruments = (
+                    meter.create_counter("account.operations", "{operation}", "Of the whole job"),
+                    meter.create_gauge("account.threshold.ratio", "1", "Of the nearest threshold"),
+                )
+        return None if self._instruments is None else self.tell
 
     def tell(self, job: JobStatus) -> None:
         assert self._instruments is not None

@@ -98,8 +98,16 @@ def with_opentelemetry() -> dict:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
     reader = InMemoryMetricReader()
-    metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
+    provider = MeterProvider(metric_readers=[reader])
+    if breaks:
+        def refuse(*_: object, **__: object) -> None:
+            raise RuntimeError("no such meter")
+
+        provider.get_meter = refuse
+    metrics.set_meter_provider(provider)
     train(lambda *_: None)
+    if breaks:
+        return {"scalars": {}}
     (resource,) = reader.get_metrics_data().resource_metrics
     points = {metric.name: metric.data.data_points[0].value
               for scope in resource.scope_metrics for metric in scope.metrics}
