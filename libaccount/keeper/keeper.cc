@@ -354,7 +354,7 @@ bool Keeper::finish(bool closing) {
   note_missing_ranks();
   if (!end_queued_) queue_end(closing);
   const bool sealed = try_seal(ledger::SealReason::end).ok();
-  tell_metrics(false);
+  tell_metrics(!closing);  // else ranks live on
   if (sealed) voice_.ended(status_, judge_.ids(), closing);
   return sealed;
 }
