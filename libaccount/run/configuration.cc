@@ -120,6 +120,30 @@ std::string at(const std::string& path, const toml::source_region& where) {
   return path + ", line " + std::to_string(where.begin.line);
 }
 
+// Note: [stray characters] toml++ 3.3 runs into undefined behaviour where a character beyond ASCII
+// stands outside of strings and comments (is_unicode_whitespace; found by fuzzing). TOML has none
+// there, so that they are refused before it reads. Strings over several lines, which would make
+// this harder to tell, no key needs. The offset of what cannot stand there; text.size(): nothing.
+size_t first_stray(std::string_view text) {
+  char inside = 0;  // the quote of the string, '#' of a comment, or nothing
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      inside = 0;
+    } else if (inside == 0) {
+      const std::string_view three = text.substr(i, 3);
+      const bool is_stray = (static_cast<unsigned char>(c) & 0x80) != 0;
+      if (is_stray || three == "\"\"\"" || three == "'''") return i;
+      if (c == '"' || c == '\'' || c == '#') inside = c;
+    } else if (inside == '"' && c == '\\') {
+      ++i;  // whatever is escaped ends no string
+    } else if (c == inside && inside != '#') {
+      inside = 0;
+    }
+  }
+  return text.size();
+}
+
 int strictness(const std::string& setting) {
   return setting == "lock" ? 2 : setting == "stop" ? 1 : 0;
 }
@@ -127,6 +151,14 @@ int strictness(const std::string& setting) {
 }  // namespace
 
 Result<Configuration> parse_configuration(std::string_view text, const std::string& path) {
+  if (const size_t stray = first_stray(text); stray < text.size()) {
+    const auto line =
+        1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(stray), '\n');
+    return Status(Code::invalid_argument,
+                  path + ", line " + std::to_string(line) +
+                      ": what begins here is no key, no value and no comment",
+                  "put it between quotes, on one line");
+  }
   const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
     return Status(
