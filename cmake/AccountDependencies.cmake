@@ -1,6 +1,6 @@
 # Every dependency of the core, found on the system; nothing is fetched.
 set(ACCOUNT_APT_HINT
-  "apt-get install libsodium-dev libssl-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev")
+  "apt-get install libsodium-dev libssl-dev libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev")
 
 macro(account_require package)
   find_package(${package} ${ARGN} QUIET)
@@ -12,11 +12,6 @@ endmacro()
 account_require(fmt)
 account_require(nlohmann_json)
 account_require(CLI11)
-# Its header alone: Debian's target would link a shared library that wheels have not.
-find_path(ACCOUNT_TOMLPLUSPLUS toml++/toml.h)
-if(NOT ACCOUNT_TOMLPLUSPLUS)
-  message(FATAL_ERROR "toml++ was not found. Install it: ${ACCOUNT_APT_HINT}")
-endif()
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 

@@ -3,15 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
 
 #include "base/files.h"
 #include "base/words.h"
+#include "run/toml.h"
 
 namespace account {
 namespace {
@@ -49,44 +44,41 @@ std::string resolved(const std::string& word, const std::string& file) {
   return word.starts_with('/') ? word : join_path(folder_of(file), word);
 }
 
-// One text or a list of them, joined by commas as variables are; nothing for another type.
-std::optional<std::string> texts_of(const toml::node& node, bool are_paths,
-                                    const std::string& file) {
-  std::string joined;
-  const auto take = [&](const toml::node& item) {
-    const auto text = item.value_exact<std::string>();
-    if (!text || text->empty() || text->find(',') != std::string::npos) return false;
-    if (!joined.empty()) joined += ',';
-    joined += are_paths ? resolved(*text, file) : *text;
-    return true;
-  };
-  if (const toml::array* list = node.as_array()) {
-    if (!std::all_of(list->begin(), list->end(), take)) return std::nullopt;
-    return joined;
+// A list, or one text, joined by commas as variables are. Nothing where one could not be told from
+// two.
+std::optional<std::string> joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) {
+    if (text.empty() || text.find(',') != std::string::npos) return std::nullopt;
+    all += (all.empty() ? "" : ",") + text;
   }
-  return take(node) ? std::optional(joined) : std::nullopt;
+  return all;
 }
 
-std::optional<std::string> value_of(const toml::node& node, Kind kind, const std::string& file) {
+std::optional<std::string> value_of(const TomlEntry& entry, Kind kind, const std::string& file) {
+  const auto* text = std::get_if<std::string>(&entry.value);
   switch (kind) {
     case Kind::text:
-      return node.value_exact<std::string>();
-    case Kind::path: {
-      const auto text = node.value_exact<std::string>();
-      return text && !text->empty() ? std::optional(resolved(*text, file)) : std::nullopt;
-    }
+      return text == nullptr ? std::nullopt : std::optional(*text);
+    case Kind::path:
+      return text == nullptr || text->empty() ? std::nullopt : std::optional(resolved(*text, file));
     case Kind::texts:
-      return texts_of(node, false, file);
-    case Kind::paths:
-      return texts_of(node, true, file);
+    case Kind::paths: {
+      const auto* list = std::get_if<std::vector<std::string>>(&entry.value);
+      if (text == nullptr && list == nullptr) return std::nullopt;
+      std::vector<std::string> texts = list == nullptr ? std::vector{*text} : *list;
+      for (std::string& one : texts) {
+        if (kind == Kind::paths && !one.empty()) one = resolved(one, file);
+      }
+      return joined(texts);
+    }
     case Kind::seconds: {
-      const auto number = node.value<double>();
-      return number && std::isfinite(*number) ? std::optional(std::to_string(*number))
-                                              : std::nullopt;
+      const auto* number = std::get_if<double>(&entry.value);
+      return number == nullptr ? std::nullopt : std::optional(std::to_string(*number));
     }
     case Kind::truth: {
-      const auto truth = node.value_exact<bool>();
-      return truth ? std::optional<std::string>(*truth ? "1" : "0") : std::nullopt;
+      const auto* truth = std::get_if<bool>(&entry.value);
+      return truth == nullptr ? std::nullopt : std::optional<std::string>(*truth ? "1" : "0");
     }
   }
   return std::nullopt;
@@ -116,34 +108,6 @@ std::vector<std::string> names() {
   return all;
 }
 
-std::string at(const std::string& path, const toml::source_region& where) {
-  return path + ", line " + std::to_string(where.begin.line);
-}
-
-// Note: [stray characters] toml++ 3.3 runs into undefined behaviour where a character beyond ASCII
-// stands outside of strings and comments (is_unicode_whitespace; found by fuzzing). TOML has none
-// there, so that they are refused before it reads. Strings over several lines, which would make
-// this harder to tell, no key needs. The offset of what cannot stand there; text.size(): nothing.
-size_t first_stray(std::string_view text) {
-  char inside = 0;  // the quote of the string, '#' of a comment, or nothing
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') {
-      inside = 0;
-    } else if (inside == 0) {
-      const std::string_view three = text.substr(i, 3);
-      const bool is_stray = (static_cast<unsigned char>(c) & 0x80) != 0;
-      if (is_stray || three == "\"\"\"" || three == "'''") return i;
-      if (c == '"' || c == '\'' || c == '#') inside = c;
-    } else if (inside == '"' && c == '\\') {
-      ++i;  // whatever is escaped ends no string
-    } else if (c == inside && inside != '#') {
-      inside = 0;
-    }
-  }
-  return text.size();
-}
-
 int strictness(const std::string& setting) {
   return setting == "lock" ? 2 : setting == "stop" ? 1 : 0;
 }
@@ -151,37 +115,25 @@ int strictness(const std::string& setting) {
 }  // namespace
 
 Result<Configuration> parse_configuration(std::string_view text, const std::string& path) {
-  if (const size_t stray = first_stray(text); stray < text.size()) {
-    const auto line =
-        1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(stray), '\n');
-    return Status(Code::invalid_argument,
-                  path + ", line " + std::to_string(line) +
-                      ": what begins here is no key, no value and no comment",
-                  "put it between quotes, on one line");
-  }
-  const toml::parse_result parsed = toml::parse(text, path);
-  if (!parsed) {
-    return Status(
-        Code::invalid_argument,
-        at(path, parsed.error().source()) + ": " + std::string(parsed.error().description()),
-        "write it as TOML; docs/cli.md has an example");
+  const auto entries = parse_toml(text);
+  if (!entries.ok()) {
+    return Status(Code::invalid_argument, path + ", " + std::string(entries.status().fault()),
+                  std::string(entries.status().next_step()));
   }
   Configuration configuration{path, {}};
-  for (const auto& [name, node] : parsed.table()) {
-    const auto* known =
-        std::find_if(kKeys.begin(), kKeys.end(),
-                     [&, word = name.str()](const KnownKey& key) { return key.name == word; });
+  for (const TomlEntry& entry : *entries) {
+    const std::string place = path + ", line " + std::to_string(entry.line) + ": ";
+    const auto* known = std::find_if(kKeys.begin(), kKeys.end(),
+                                     [&](const KnownKey& key) { return key.name == entry.key; });
     if (known == kKeys.end()) {
-      return Status(Code::invalid_argument,
-                    at(path, node.source()) + ": there is no key '" + std::string(name.str()) + "'",
-                    "did you mean '" + nearest_word(name.str(), names()) + "'?");
+      return Status(Code::invalid_argument, place + "there is no key '" + entry.key + "'",
+                    "did you mean '" + nearest_word(entry.key, names()) + "'?");
     }
-    auto value = value_of(node, known->kind, path);
+    auto value = value_of(entry, known->kind, path);
     if (!value) {
-      return Status(
-          Code::invalid_argument,
-          at(path, node.source()) + ": '" + known->name + "' has a value that it cannot have",
-          "give " + std::string(describe(known->kind)));
+      return Status(Code::invalid_argument,
+                    place + "'" + known->name + "' has a value that it cannot have",
+                    "give " + std::string(describe(known->kind)));
     }
     if (!value->empty()) configuration.values[known->variable] = std::move(*value);
   }

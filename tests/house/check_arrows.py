@@ -16,7 +16,6 @@ ONLY_IN = {
     r"sodium": {"sign"},
     r"nlohmann/": {"base"},
     r"CLI/": {"cli"},
-    r"toml\+\+/": {"run"},
     r"(torch|ATen|c10|caffe2)/": {"torch"},
     r"nccl": {"nccl"},
     r"(pybind11/|Python\.h)": set(),
