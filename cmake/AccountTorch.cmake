@@ -44,6 +44,7 @@ foreach(library torch_cpu c10)
   add_library(account_lib${library} SHARED IMPORTED GLOBAL)
   set_target_properties(account_lib${library} PROPERTIES
     IMPORTED_LOCATION "${account_torch_dir}/lib/lib${library}.so"
+    INTERFACE_COMPILE_OPTIONS "-fmacro-prefix-map=${account_torch_dir}/=torch/"
     # SYSTEM: torch's headers are not ours to warn about.
     INTERFACE_INCLUDE_DIRECTORIES
       "${account_torch_dir}/include;${account_torch_dir}/include/torch/csrc/api/include"

@@ -1,10 +1,12 @@
 """Runs every test: the C++ programs through ctest, the Python tests through pytest.
 
 Ends with one plain line that adds both up, and exits non-zero if a test failed, if one was left
-out, or if either of the two found nothing to run.
+out, or if either of the two found nothing to run. Files of Python tests run side by side: what a
+test starts is its own by its folder, its ports and the ids of its runs.
 """
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON_TESTS = ["tests", "bindings", "integrations", "examples"]
+# A test may be a job of several processes: more files at once only make them wait for each other.
+SIDE_BY_SIDE = min(os.cpu_count() or 1, 4)
 
 
 @dataclass
@@ -64,6 +68,7 @@ def main() -> int:
         run("C++ tests", ["ctest", "--test-dir", str(build), "--output-on-failure", "-j3",
                           "--timeout", "1200", "--output-junit", str(reports[0])], reports[0]),
         run("Python tests", [sys.executable, "-m", "pytest", "-q", "--durations=5",
+                             "-n", str(SIDE_BY_SIDE), "--dist", "loadfile",
                              f"--junitxml={reports[1]}",
                              *(name for name in PYTHON_TESTS if (ROOT / name).is_dir())],
             reports[1]),

@@ -111,13 +111,13 @@ def test_an_authority_that_would_not_be_obeyed(account, tmp_path):
     assert "no job has ever obeyed" in found["rehearsal"][0]["says"]
 
     # A job rehearses; a month later that proves nothing any more.
-    job = account.run_command("--run", "r", "--authority", pinned, command=[
+    job = account.run_command("--run", "drilled", "--authority", pinned, command=[
         sys.executable, "-c", "import time, torch, libaccount\n"
         "run = libaccount.start()\nwhile True: run.step(); time.sleep(0.01)"])
     with harness.Job(job, tmp_path / "log"):
         harness.wait_until("the job to train", lambda: [
             live for live in account.live(tmp_path / "account") if live["steps"]])
-        account("rehearse", "r", "--because", "drill", "--key", authority.key("officer"),
+        account("rehearse", "drilled", "--because", "drill", "--key", authority.key("officer"),
                 "--authority", authority.path)
     found = examine(account, "--authority", pinned, expect=0)
     assert "rehearsal" not in found and f"authority {pinned}" not in found

@@ -51,7 +51,6 @@ def test_losses_and_final_weights_are_bit_equal_with_and_without(tmp_path):
     assert losses_and_weights("counted", tmp_path) == bare
 
 
-@pytest.mark.slow
 def test_a_compiled_step_is_counted_like_an_eager_one():
     net = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
 
