@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,28 @@ def is_refused(way: str, target: object) -> bool:
     return False
 
 
+def rank_here() -> str:
+    """This process's rank; Lightning's own launcher numbers those of a node only."""
+    return os.environ.get("RANK") or os.environ.get("LOCAL_RANK", "0")
+
+
 def is_first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
+    return rank_here() == "0"
+
+
+def watch_launcher(package: str) -> None:
+    """Of Lightning: rank 0 itself starts the other ranks of its node, and says how many there are."""
+    launchers = import_module(f"{package}.strategies.launchers.subprocess_script")
+    wrap(launchers._SubprocessScriptLauncher, "_call_children_scripts", _start_others)
+
+
+def _start_others(start: Any, launcher: Any) -> None:
+    run = current()
+    if run is not None:
+        os.environ.setdefault("ACCOUNT_RUN", run.id)  # they are the same run's
+    start(launcher)
+    if run is not None:
+        run._inner.has_started_others(int(os.environ["WORLD_SIZE"]))
 
 
 def goes_on_from(run: Run, checkpoint: str | os.PathLike[str]) -> bool:

@@ -398,6 +398,7 @@ void bind_run(py::module_& m) {
              return job.ok() ? std::optional(std::move(job).value()) : std::nullopt;
            })
       .def("loaded", &Run::loaded, py::arg("path"))
+      .def("has_started_others", &Run::has_started_others, py::arg("world_size"))
       .def("began_from",
            [](Run& run, const std::string& resume, const std::vector<std::string>& parents) {
              raise_unless_ok(run.began_from(resume, parents));

@@ -20,7 +20,16 @@ from libaccount import category
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
 
-from .._shared import attach_each, goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
+from .._shared import (
+    attach_each,
+    goes_on_from,
+    is_first_rank,
+    make_record,
+    rank_here,
+    state_of_a_stop,
+    watch_launcher,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +46,7 @@ def attach(trainer: Any, run: Run) -> None:
     kind = next(k for k in type(trainer).__mro__ if k.__module__.endswith("trainer.trainer"))
     for name, around in _AROUND.items():
         wrap(kind, name, around)
+    watch_launcher(_package_of(kind))
     strategy = next(
         k for k in type(trainer.strategy).__mro__ if k.__module__.endswith("strategies.strategy")
     )
@@ -78,10 +88,13 @@ class _Watch:
             raise self.stopped
 
 
+def _package_of(trainer: type) -> str:
+    return trainer.__module__.rpartition(".trainer.trainer")[0]
+
+
 def _callback(kind: type, watch: _Watch) -> Any:
     """A callback of the package that the trainer is of."""
-    package = kind.__module__.rpartition(".trainer.trainer")[0]
-    base: Any = import_module(f"{package}.callbacks").Callback
+    base: Any = import_module(f"{_package_of(kind)}.callbacks").Callback
 
     class LibaccountCallback(base):  # type: ignore[misc]
         def on_train_start(self, trainer: Any, module: Any) -> None:
@@ -207,8 +220,6 @@ def _state_of_a_stop(trainer: Any, run: Run) -> str | None:
     if checkpoint is None:
         return None
     os.makedirs(trainer.default_root_dir, exist_ok=True)
-    path = os.path.join(
-        trainer.default_root_dir, f"account-{run.id}-rank-{os.environ.get('RANK', '0')}.ckpt"
-    )
+    path = os.path.join(trainer.default_root_dir, f"account-{run.id}-rank-{rank_here()}.ckpt")
     torch.save(checkpoint, path)
     return path

@@ -88,6 +88,8 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--gan", action="store_true")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--devices", type=int, default=int(os.environ.get("WORLD_SIZE", "1")),
+                        help="without torchrun: that Lightning starts a process for, each")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds a batch, to watch it")
     args = parser.parse_args()
     args.output.mkdir(exist_ok=True)
@@ -99,10 +101,10 @@ def main() -> None:
     training, held_out = [DataLoader(torch.utils.data.Subset(data, part), 16)
                           for part in (range(640), range(640, 704))]
     trainer = lightning.Trainer(
-        accelerator="cpu", devices=int(os.environ.get("WORLD_SIZE", "1")), max_epochs=args.epochs,
+        accelerator="cpu", devices=args.devices, max_epochs=args.epochs,
         accumulate_grad_batches=1 if args.gan else 2, default_root_dir=args.output, logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        strategy="ddp_find_unused_parameters_true" if "RANK" in os.environ else "auto",
+        strategy="ddp_find_unused_parameters_true" if args.devices > 1 else "auto",
         callbacks=[Losses(args.output / "losses.jsonl", args.pause),
                    ModelCheckpoint(args.output, save_last=True, every_n_train_steps=5)])
     if args.gan:

@@ -43,6 +43,12 @@ def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
     assert "a model card lies in a folder" in refused.stderr
 
 
+def test_its_own_launcher_is_counted_the_same_and_both_ranks_stop(
+        account, example, digits, tmp_path, bare):
+    trainers.check_own_launcher(account, EXAMPLE, digits, tmp_path, bare,
+                                example.peer(tmp_path)[0])
+
+
 def test_two_optimizers_make_one_step(account, digits, tmp_path):
     gan = trainers.Example(EXAMPLE, digits, "--gan")
     report = trainers.check_counting(account, gan, tmp_path, gan.bare(tmp_path), optimizers=2)

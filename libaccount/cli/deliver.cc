@@ -1,9 +1,11 @@
 #include "cli/deliver.h"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 #include <thread>
 
@@ -11,6 +13,7 @@
 #include "base/files.h"
 #include "cli/output.h"
 #include "keeper/live_status.h"
+#include "order/authority_log.h"
 
 namespace account::cli {
 namespace {
@@ -224,15 +227,25 @@ Json order_json(const OpenAuthority& authority, const order::Verified& verified)
   return json;
 }
 
-const char* what_they_are(order::Action action) {
-  switch (action) {
-    case order::Action::pause:
-      return "waiting";
-    case order::Action::rehearse:
-      return "through with it";
-    default:
-      return "quiet";
-  }
+const char* what_they_are(const order::Order& order) {
+  if (order.waits()) return "waiting";
+  return order.action == order::Action::rehearse ? "through with it" : "quiet";
+}
+
+// What the officer said to do where the jobs do not answer: whatever it comes to, it is in the log.
+void run_then(const OpenAuthority& authority, const order::Order& order, const std::string& command,
+              const std::string& missing) {
+  say(fmt::format("account: not all have answered; now: {}", command));
+  (void)flush_data();
+  setenv("ACCOUNT_ORDER", order.hash_hex().c_str(), 1);
+  const int status = std::system(command.c_str());
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  note_in_log(authority.directory, "then",
+              Json::object({{"order", order.hash_hex()},
+                            {"missing", missing},
+                            {"command", command},
+                            {"exit_code", code}}));
+  say(fmt::format("account: it ended with exit code {}", code));
 }
 
 int after_stop(const OpenAuthority& authority, const order::Verified& verified,
@@ -254,9 +267,10 @@ int after_stop(const OpenAuthority& authority, const order::Verified& verified,
   }
   if (words.no_wait) return kYes;
   if (well) {
-    if (!words.json) put_line(fmt::format("all are {}", what_they_are(order.action)));
+    if (!words.json) put_line(fmt::format("all are {}", what_they_are(order)));
     return kYes;
   }
+  if (words.then) run_then(authority, order, *words.then, answers.missing());
   const char* stands = order.action == order::Action::rehearse
                            ? "whoever reads it within 10 minutes rehearses"
                            : "the order stands, and whoever it is about is refused at its next "
@@ -266,7 +280,7 @@ int after_stop(const OpenAuthority& authority, const order::Verified& verified,
                         stands)
           : fmt::format("account: {}: not {} within {} s: {}; see `account status` there, "
                         "and the receipts in {}",
-                        verb, what_they_are(order.action), patience_seconds, answers.missing(),
+                        verb, what_they_are(order), patience_seconds, answers.missing(),
                         authority.directory.receipts_path()));
   return kUnknown;
 }
@@ -291,8 +305,12 @@ int after_lift(const OpenAuthority& authority, const order::Verified& verified,
                          stop == authority.orders.end() ? "a stop whose order is gone"
                                                         : describe(stop->second.order)));
   }
-  put_line(resumes ? "jobs that wait go on once they have read it"
-                   : fmt::format("it permits a restart until {}; it restarts nothing", until));
+  const bool awaited = std::ranges::any_of(order.lifts, [&](const sign::Digest& hash) {
+    const auto stop = authority.orders.find(hash);
+    return stop != authority.orders.end() && stop->second.order.waits();
+  });
+  if (awaited) put_line("jobs that wait go on once they have read it");
+  if (!resumes) put_line(fmt::format("it permits a restart until {}; it restarts nothing", until));
   return kYes;
 }
 
@@ -315,7 +333,9 @@ std::string describe(const order::Order& order) {
   std::string text = fmt::format(
       "{} of {}", order.action == order::Action::rehearse ? "rehearsal" : order::name(order.action),
       order::to_string(order.scope));
+  if (order.waits() && order.action == order::Action::stop) text += ", held in memory";
   if (!order.ordered_by.empty()) text += " by " + order.ordered_by;
+  if (!order.clause.empty()) text += " under " + order.clause;
   return order.reason.empty() ? text : text + ": " + order.reason;
 }
 
@@ -328,7 +348,13 @@ int deliver(const std::string& verb, const OpenAuthority& authority, const sign:
     patience = *seconds;
   }
   const auto verified = authority.directory.publish_order(envelope);
-  if (!verified.ok()) return fail(verb, verified.status());
+  if (!verified.ok()) {
+    note_in_log(authority.directory, "refused",
+                Json::object({{"order", sign::to_hex(sign::sha256(envelope.payload))},
+                              {"fault", verified.status().fault()}}));
+    return fail(verb, verified.status());
+  }
+  note_in_log(authority.directory, "order", order::log_facts(*verified));
   const order::Order& order = verified->order;
   const bool ends = order::ends_others(order.action);
   if (!ends && !words.wait) patience = std::max(patience, order.quiet_seconds + 30);

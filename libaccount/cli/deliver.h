@@ -15,6 +15,7 @@ namespace account::cli {
 // The words of whoever waits for answers.
 struct WaitWords {
   std::optional<std::string> wait;  // seconds
+  std::optional<std::string> then;  // a command for where not all have answered by then
   bool no_wait = false, json = false;
 };
 void add_wait_options(const Verb& verb, WaitWords& words);

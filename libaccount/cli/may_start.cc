@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/files.h"
 #include "cli/host.h"
 #include "cli/order_words.h"
 #include "cli/output.h"
@@ -19,10 +20,33 @@ constexpr int64_t kLongestWaitSeconds = 30 * 86'400;
 struct MayStartWords {
   HostWords host;
   std::optional<std::string> wait;
+  bool require = false;
 };
 
 bool stands(const Status& status) {
   return status.code() == Code::shutdown_ordered || status.code() == Code::threshold_reached;
+}
+
+// Whether the job will be counted: inside `account run`, by ACCOUNT=on, or by a command that begins
+// with `account run` somewhere behind its launcher.
+bool is_wrapped(const Environment& environment, const std::vector<std::string>& command) {
+  if (environment("ACCOUNT").value_or("") == "on") return true;
+  for (size_t i = 0; i + 1 < command.size(); ++i) {
+    if (base_name(command[i]) == "account" && command[i + 1] == "run") return true;
+  }
+  return false;
+}
+
+Status required(const Settings& settings, const Environment& environment,
+                const std::vector<std::string>& command) {
+  if (settings.off) {
+    return {Code::invalid_argument, "this job would not be counted: ACCOUNT=off",
+            "unset it; here jobs have to be counted (--require)"};
+  }
+  if (is_wrapped(environment, command)) return {};
+  return {
+      Code::invalid_argument, "this job would not be counted: it is not under `account run`",
+      "start it as account run -- COMMAND, or with ACCOUNT=on; here jobs have to be (--require)"};
 }
 
 int may_start(const MayStartWords& words, const std::vector<std::string>& command) {
@@ -36,6 +60,10 @@ int may_start(const MayStartWords& words, const std::vector<std::string>& comman
     return fail("may-start", known);
   }
   if (!command.empty()) options->job.command = command_digest(command);
+  if (words.require) {
+    const Status wrapped = required(*settings, *environment, command);
+    if (!wrapped.ok()) return fail("may-start", wrapped);
+  }
   if (settings->off) return kYes;
   int64_t patience = 0;
   if (words.wait) {
@@ -65,6 +93,8 @@ void add_may_start(const Verb& program, const std::vector<std::string>& command)
   auto words = std::make_shared<MayStartWords>();
   add_host_options(verb, words->host);
   verb.takes("--wait", words->wait, "Seconds to wait for what stands to end (default 0)");
+  verb.flag("--require", words->require,
+            "Refuse (exit code 1) a job that is neither under `account run` nor has ACCOUNT=on");
   verb.footer(
       "The words are those of `account run`, for the same judgement. Exit codes: 0 it may start,\n"
       "86 a stop stands, 3 the run has crossed a limit of its own that nobody has acknowledged, 2\n"

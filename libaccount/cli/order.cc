@@ -91,7 +91,8 @@ void put_shown_json(const Shown& shown) {
   if (!order::ends_others(order.action)) {
     json.set("scope", order::to_json(order.scope));
     json.set("quiet_seconds", order.quiet_seconds);
-    if (order.action == order::Action::stop) json.set("grace", order.may_save ? "save" : "none");
+    if (order.action == order::Action::stop) json.set("grace", order::name(order.grace));
+    json.set("clause", order.clause);
   } else {
     Json lifts = Json::array();
     for (const sign::Digest& hash : order.lifts) lifts.push(sign::to_hex(hash));
@@ -114,7 +115,8 @@ void put_shown(const Shown& shown) {
   put_line(fmt::format("  of authority '{}', number {}, issued {}", order.authority, order.number,
                        time_of(order.issued_unix)));
   if (order.quiet_seconds > 0) put_line(fmt::format("  quiet within {} s", order.quiet_seconds));
-  if (!order.may_save) put_line("  nothing may be saved before the ranks end");
+  if (order.grace == order::Grace::none) put_line("  nothing may be saved before the ranks end");
+  if (order.grace == order::Grace::hold) put_line("  ranks wait with everything in memory");
   for (const sign::Digest& hash : order.lifts) put_line("  ends " + sign::to_hex(hash));
   if (order.accept_until_unix != 0) {
     put_line("  to be seen until " + time_of(order.accept_until_unix));

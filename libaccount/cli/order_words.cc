@@ -12,7 +12,9 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "cli/output.h"
 #include "cli/words.h"
+#include "order/authority_log.h"
 
 namespace account::cli {
 namespace {
@@ -33,7 +35,8 @@ Result<sign::NamedPublicKey> read_named_public_key(const std::string& path) {
   ACCOUNT_ASSIGN_OR_RETURN(std::string bytes,
                            FileSystem::real().read(path, sign::kKeyFileCapBytes));
   auto key = sign::parse_public_key_file(bytes);
-  const bool secret = !key.ok() && sign::parse_secret_key_file(bytes).ok();
+  const bool secret =
+      !key.ok() && (sign::parse_secret_key_file(bytes).ok() || sign::is_protected_key_file(bytes));
   sign::wipe(bytes);
   if (secret) return other_kind(path, "secret", "pub");
   if (!key.ok()) return key.status().with_context(path);
@@ -199,6 +202,14 @@ Result<sign::Envelope> read_draft(const std::string& path, std::string_view what
 
 Status write_draft(const std::string& path, const sign::Envelope& envelope) {
   return FileSystem::real().write_atomically(path, sign::write_envelope(envelope), kDraftMode);
+}
+
+void note_in_log(const order::AuthorityDirectory& directory, std::string_view what, Json facts) {
+  const order::AuthorityLog log(FileSystem::real(), Clock::real(), directory.path());
+  const Status written = log.append(what, std::move(facts));
+  if (written.ok()) return;
+  say(fmt::format("account: {} could not be written ({}); what it was about stands", log.path(),
+                  written.fault()));
 }
 
 std::string new_nonce() { return to_hex(random_bytes(kNonceBytes)); }

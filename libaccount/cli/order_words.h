@@ -53,4 +53,8 @@ Status write_draft(const std::string& path, const sign::Envelope& envelope);
 // 32 random hex digits.
 std::string new_nonce();
 
+// A line in the authority's log (order/authority_log.h). Where it cannot be written, that is said,
+// and nothing else comes of it.
+void note_in_log(const order::AuthorityDirectory& directory, std::string_view what, Json facts);
+
 }  // namespace account::cli

@@ -212,6 +212,9 @@ Result<Outcome> settle(const order::AuthorityDirectory& directory, const sign::E
     return outcome;
   }
   ACCOUNT_RETURN_IF_ERROR(directory.publish_root(sign::write_envelope(envelope)));
+  note_in_log(directory, "root",
+              Json::object({{"version", root.version},
+                            {"root", sign::to_hex(sign::sha256(envelope.payload))}}));
   if (FileSystem::real().exists(pending)) {
     ACCOUNT_RETURN_IF_ERROR(FileSystem::real().remove(pending));
   }
@@ -438,6 +441,7 @@ void add_root(const Verb& program) {
   add_root_sign(group);
   add_root_show(group);
   add_root_lint(group);
+  add_root_log(group);
 }
 
 }  // namespace account::cli

@@ -116,6 +116,10 @@ class Command {
     return error;
   }
 
+  void send(int signal) const {
+    if (pid_ > 0 && !exit_.has_value()) kill(pid_, signal);
+  }
+
   // Sleeps for one turn, or until a signal; forwards it. The exit code once the command is over.
   std::optional<int> wait_a_turn() {
     pollfd wait{signals_, POLLIN, 0};
@@ -158,11 +162,24 @@ int become(std::vector<std::string> words) {
   return not_started(words[0], errno);
 }
 
+// A launcher may wait for nodes that it has lost long after its own ranks were stopped: the machine
+// is not to be held for that.
+void end_what_is_left(const Command& command, const keeper::Keeper& keeper) {
+  constexpr int64_t kTermAfterNs = keeper::Brake::kEndAfterNs;
+  constexpr int64_t kKillAfterNs = kTermAfterNs + 10'000'000'000;
+  const int64_t idle = keeper.idle_under_stop_ns();
+  if (idle >= kKillAfterNs) return command.send(SIGKILL);
+  if (idle >= kTermAfterNs) command.send(SIGTERM);
+}
+
 // Turns the keeper until the command has ended.
 int accompany(Command& command, keeper::Keeper* keeper) {
   std::optional<int> code;
   while (!code.has_value()) {
-    if (keeper != nullptr) keeper->turn();
+    if (keeper != nullptr) {
+      keeper->turn();
+      end_what_is_left(command, *keeper);
+    }
     code = command.wait_a_turn();
   }
   return *code;

@@ -27,9 +27,11 @@ constexpr std::string_view kTargets =
     "name a run by its id or folder, or say job:ID, slurm:ID, k8s:NAMESPACE/JOB, model:NAME, "
     "developer:NAME, customer:NAME, cluster:NAME or all";
 
+constexpr const char* kClauseWords = "The clause of the shutdown protocol that this rests on";
+
 struct StopWords {
   order::Action action = order::Action::stop;
-  std::string target, because, key, ordered_by;
+  std::string target, because, key, ordered_by, clause;
   std::optional<std::string> authority, quiet, grace, draft;
   WaitWords wait;
   std::string verb() const { return std::string(order::name(action)); }
@@ -129,6 +131,14 @@ Result<std::optional<std::string>> authority_of(const std::string& run_folder) {
   return spec;
 }
 
+Result<order::Grace> parse_grace(const std::string& word) {
+  for (const order::Grace grace : {order::Grace::none, order::Grace::save, order::Grace::hold}) {
+    if (word == order::name(grace)) return grace;
+  }
+  return Status(Code::invalid_argument, fmt::format("--grace: '{}' is none", word),
+                "say save (what jobs give is saved, locked), hold (they wait in memory) or none");
+}
+
 Result<std::string> payload_of(const StopWords& words, const Target& target,
                                const OpenAuthority& authority) {
   order::Order order;
@@ -144,17 +154,14 @@ Result<std::string> payload_of(const StopWords& words, const Target& target,
   order.scope = target.scope;
   order.reason = words.because;
   order.ordered_by = words.ordered_by;
+  order.clause = words.clause;
   if (words.quiet) {
     // Beyond what the root allows a job would only hear less than what was written.
     ACCOUNT_ASSIGN_OR_RETURN(
         order.quiet_seconds,
         parse_whole("--quiet", *words.quiet, 1, authority.chain.newest().max_quiet_seconds));
   }
-  if (words.grace && *words.grace != "save" && *words.grace != "none") {
-    return Status(Code::invalid_argument, fmt::format("--grace {}", *words.grace),
-                  "say save (what jobs give is saved, locked) or none");
-  }
-  order.may_save = !words.grace || *words.grace == "save";
+  ACCOUNT_ASSIGN_OR_RETURN(order.grace, parse_grace(words.grace.value_or("save")));
   return order::write_order(order);
 }
 
@@ -173,6 +180,10 @@ Status sign_stop(const StopWords& words, const OpenAuthority& authority, sign::E
 }
 
 Status check(const StopWords& words) {
+  if (words.wait.then && (words.draft || words.wait.no_wait)) {
+    return {Code::invalid_argument, "--then without waiting for an answer",
+            "leave out --no-wait and --draft"};
+  }
   if (words.because.empty()) {
     return {Code::invalid_argument, "--because is empty", "say why; it is read by those stopped"};
   }
@@ -239,7 +250,13 @@ void add_stop(const Verb& program) {
   verb.takes("--quiet", words->quiet,
              "Seconds by when no training may run (default: the job's own rule)");
   verb.takes("--grace", words->grace,
-             "save (default): ranks may write their state first, encrypted; none: nothing");
+             "save (default): ranks may write their state first, encrypted; none: nothing; hold: "
+             "ranks wait with everything in memory until a lift lets them go on");
+  verb.takes("--clause", words->clause, kClauseWords);
+  verb.takes(
+      "--then", words->wait.then,
+      "A command for /bin/sh where not all are quiet in time, such as scancel; ACCOUNT_ORDER "
+      "holds the order's hash");
   verb.footer(
       "It stands until a lift names it: whoever it is about is refused at every start. Exit\n"
       "codes: 0 all are quiet, 5 nobody answered in time or somebody is not quiet yet.\n\n"
@@ -248,9 +265,10 @@ void add_stop(const Verb& program) {
 }
 
 void add_pause(const Verb& program) {
-  const Verb verb =
-      add(program, order::Action::pause, "Orders jobs to wait at a step, and waits until they do",
-          std::make_shared<StopWords>());
+  auto words = std::make_shared<StopWords>();
+  const Verb verb = add(program, order::Action::pause,
+                        "Orders jobs to wait at a step, and waits until they do", words);
+  verb.takes("--clause", words->clause, kClauseWords);
   verb.footer(
       "All ranks wait at one step, and nothing is exported, until `account resume` names the\n"
       "order; whoever it is about is refused at every start meanwhile. Nobody is ended by it. "

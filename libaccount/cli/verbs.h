@@ -39,6 +39,7 @@ void add_acknowledge(const Verb& group);  // a verb of `policy`
 void add_root(const Verb& program);
 void add_root_show(const Verb& group);  // verbs of `root`
 void add_root_lint(const Verb& group);
+void add_root_log(const Verb& group);
 void add_order(const Verb& program);
 void add_order_why(const Verb& group);  // verbs of `order`
 void add_order_dossier(const Verb& group);

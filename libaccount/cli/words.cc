@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "cli/passphrase.h"
 #include "run/configuration.h"
 
 namespace account::cli {
@@ -140,9 +141,9 @@ Result<sign::PublicKey> read_public_key(const std::string& path) {
 Result<sign::NamedSecretKey> read_secret_key(const std::string& path) {
   auto bytes = FileSystem::real().read(path, sign::kKeyFileCapBytes);
   if (!bytes.ok()) return bytes.status();
-  auto key = named(sign::parse_secret_key_file(*bytes), path);
-  sign::wipe(*bytes);
-  return key;
+  const sign::Wiped wiped(*bytes);
+  if (sign::is_protected_key_file(*bytes)) return open_with_passphrase(path, *bytes);
+  return named(sign::parse_secret_key_file(*bytes), path);
 }
 
 }  // namespace account::cli

@@ -42,7 +42,7 @@ Result<std::string> find_run(const std::string& word);
 
 // A .pub file.
 Result<sign::PublicKey> read_public_key(const std::string& path);
-// A .key file.
+// A .key file; asks for the passphrase of a protected one (cli/passphrase.h).
 Result<sign::NamedSecretKey> read_secret_key(const std::string& path);
 
 // Zero keys are needed to begin: without a .key file, one that is made for this signature and

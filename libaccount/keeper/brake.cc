@@ -52,7 +52,8 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   if (phase_ != Phase::off && cause_.waits && wanted.waits && wanted.about != cause_.about) {
     release(ranks);
   }
-  const bool deadline_begins = phase_ == Phase::off || (wanted.ends && !cause_.ends);
+  const bool deadline_begins =
+      phase_ == Phase::off || (wanted.ends && (!cause_.ends || (cause_.waits && !wanted.waits)));
   cause_ = wanted;
   if (deadline_begins) began_ns_ = clock_.monotonic_ns();
   if (phase_ == Phase::off) return hold(ranks);
@@ -129,7 +130,7 @@ std::optional<sign::Digest> Brake::left_waiting(const std::vector<Watch*>& ranks
 bool Brake::turn(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
   watch_step_times(ranks);
   if (phase_ == Phase::held) decide_edge(ranks, view);
-  if (phase_ == Phase::quiet && cause_.ends) end_the_rest(ranks);
+  if (phase_ == Phase::quiet && cause_.ends && !cause_.waits) end_the_rest(ranks);
   if (phase_ != Phase::held && phase_ != Phase::decided) return false;
   if (cause_.ends) enforce(ranks);
   if (phase_ != Phase::decided || !all_quiet(ranks)) return false;

@@ -201,6 +201,11 @@ bool Keeper::turn() {
 
 void Keeper::host_ended(int exit_code) { host_exit_ = exit_code; }
 
+int64_t Keeper::idle_under_stop_ns() const {
+  if (stop_ == nullptr || !stop_->stopping()) return 0;
+  return world_.clock.monotonic_ns() - idle_since_ns_;
+}
+
 void Keeper::beat() {
   const int64_t now = world_.clock.monotonic_ns();
   next_beat_ns_ = now + kBeatNs;

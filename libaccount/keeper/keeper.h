@@ -92,6 +92,10 @@ class Keeper {
   // stopped it: then the host's own exit code says so.
   Status stopped() const;
 
+  // Since when nobody has trained under a stop, so that the host's command has nothing to wait for;
+  // 0 while somebody does, or no order stops.
+  int64_t idle_under_stop_ns() const;
+
   const LiveStatus& status() const { return status_; }
 
  private:
@@ -130,6 +134,7 @@ class Keeper {
   void obey();
   void brake(const std::vector<Watch*>& ranks, const JobTotals::View& view);
   void tell_recovery();
+  void tell_stop();
   bool may_go_on(const std::vector<Watch*>& ranks) const;
   Status may_begin() const;
   void queue_stop_lines();

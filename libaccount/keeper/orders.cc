@@ -96,6 +96,7 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
   if (!pending_.empty()) ACCOUNT_RETURN_IF_ERROR(try_seal(ledger::SealReason::order));
   if (stop_ != nullptr) stop_->latched(brake_);
+  tell_stop();
   tell_recovery();
   if (!takes_up) return may_begin();
   if (stop_ != nullptr) stop_->obey_what_stands();
@@ -117,7 +118,7 @@ Status Keeper::permission(const Watch& watch) const {
 }
 
 Status Keeper::stopped() const {
-  if (stop_ != nullptr && stop_->stopping()) return stop_->permission();
+  if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->stopped());
   return limits_.stops() ? limits_.permission() : Status();
 }
 
@@ -153,6 +154,7 @@ void Keeper::obey() {
   // Agreement did not wait for this; only the acknowledgement does.
   if (stop_ != nullptr && stop_->wants_seal() && try_seal(ledger::SealReason::order).ok()) {
     stop_->latched(brake_);
+    tell_stop();
   }
 }
 
@@ -190,6 +192,23 @@ void Keeper::tell_recovery() {
   if (!told.ok() && !std::exchange(recovery_fails_, true)) {
     voice_.trouble("no state can be saved by now: " + told.to_string());
   }
+}
+
+// For whoever looks at the job's folder, as a scheduler does; nobody misses it who reads the
+// ledger.
+void Keeper::tell_stop() {
+  if (stop_ == nullptr) return;
+  const std::optional<Json> summary = stop_->take_summary();
+  if (!summary) return;
+  const std::string path = stop_path(options_.place);
+  constexpr int kMode = 0644;
+  Status told;
+  if (!summary->is_null()) {
+    told = world_.files.replace(path, summary->dump() + "\n", kMode);
+  } else if (world_.files.exists(path)) {
+    told = world_.files.remove(path);  // it was about an earlier start
+  }
+  if (!told.ok()) voice_.trouble("stop.json is not up to date: " + told.to_string());
 }
 
 // Ranks that an earlier keeper made wait, for what ended before this one came.

@@ -49,6 +49,11 @@ std::string answer_path(std::string_view page, std::string_view save) {
   return std::string(page) + "." + std::string(save) + ".saved";
 }
 
+std::string stop_path(const Place& place) {
+  return join_path(join_path(place.run_folder(), ledger::node_folder_name(place.node)),
+                   "stop.json");
+}
+
 std::string recovery_path(const Place& place) {
   return join_path(join_path(place.run_folder(), ledger::node_folder_name(place.node)),
                    gate::kRecoveryName);

@@ -36,6 +36,8 @@ inline constexpr std::string_view kStatusName = "status.json";
 inline constexpr std::string_view kPageSuffix = ".tally";
 // Where the keeper answers a rank's word of a save, beside its page: the checkpoint's sidecar.
 std::string answer_path(std::string_view page, std::string_view save);
+// Where a scheduler reads what an order came to: docs/stop_protocol.md, stop.json.
+std::string stop_path(const Place& place);
 // Where it says who could open what a stopped rank saves (gate::Recovery).
 std::string recovery_path(const Place& place);
 

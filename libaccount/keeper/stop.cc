@@ -69,10 +69,12 @@ void Stop::remember(const std::vector<Json>& events) {
         hash.ok() ? sign::digest_from_hex(*hash) : Result<sign::Digest>(hash.status());
     if (type == "order" && digest.ok()) {
       traces_.push_back({*digest, pin, "ledger", std::nullopt, order::Trace::Kind::own});
-      // A pause is known again by its bytes; a trace alone would stand as a stop.
+      // What ranks wait for is known again by its bytes; a trace alone would stand as a stop.
       const auto action = event.get_string("action");
-      const bool pause = action.ok() && *action == order::name(Action::pause);
-      if (pause && envelope.ok()) kept_[pin].push_back({"ledger", *envelope});
+      const auto waits = event.get_bool("waits");
+      const bool kept =
+          (waits.ok() && *waits) || (action.ok() && *action == order::name(Action::pause));
+      if (kept && envelope.ok()) kept_[pin].push_back({"ledger", *envelope});
     } else if (type == "note") {
       learn(event);
     } else if (type == "rehearsal" && digest.ok()) {
@@ -113,7 +115,7 @@ void Stop::judge_start() {
   for (const order::Lifted& lifted : standing.lifted) {
     settled_.push_back(lifted.order);
     settled.push(sign::to_hex(lifted.order));
-    if (lifted.action == Action::pause) ended_.insert(lifted.order);
+    if (lifted.waited) ended_.insert(lifted.order);
   }
   for (const StandingStop& stop : standing.stops) {
     if (stop.in_scope) standing_.push_back(stop);
@@ -122,7 +124,7 @@ void Stop::judge_start() {
   if (holding == nullptr) {
     lines_.push_back({"start", Json::object({{"settled", settled}})});
   } else {
-    (holding->action() == Action::pause ? pause_ : permission_) = order::refusal_of(*holding);
+    (holding->waits() ? pause_ : permission_) = order::refusal_of(*holding);
     lines_.push_back({"start_refused", Json::object({{"order", sign::to_hex(holding->order)},
                                                      {"because", holding->because}})});
   }
@@ -253,8 +255,7 @@ void Stop::take(const order::Standing& standing) {
     if (obeyed_.empty() && !ended_.contains(rehearsal.order)) obey(rehearsal);
   }
   const Obeyed* first = leading();
-  pause_ = first != nullptr && first->action() == Action::pause ? order::refusal_of(first->stop)
-                                                                : Status();
+  pause_ = first != nullptr && first->stop.waits() ? order::refusal_of(first->stop) : Status();
 }
 
 void Stop::obey(const StandingStop& stop) {
@@ -263,7 +264,7 @@ void Stop::obey(const StandingStop& stop) {
   obeyed.stop = stop;
   obeyed.verified_unix_ns = clock_.unix_ns();
   obeyed.began_ns = clock_.monotonic_ns();
-  const bool first_stop = stop.action() == Action::stop && !stopping();
+  const bool first_stop = stop.action() == Action::stop && !stop.waits() && !stopping();
   obeyed_.emplace(stop.order, obeyed);
   wants_seal_ = true;
   if (stop.action() == Action::rehearse) {
@@ -277,17 +278,21 @@ void Stop::obey(const StandingStop& stop) {
   }
   Json body = Json::object({{"order", sign::to_hex(stop.order)},
                             {"action", order::name(stop.action())},
+                            {"waits", stop.waits()},
                             {"pin", stop.authority},
                             {"because", stop.because},
                             {"job", order::to_json(options_.job)}});
   if (stop.known) {
     body.set("reason", stop.known->order.reason);
     body.set("ordered_by", stop.known->order.ordered_by);
+    if (!stop.known->order.clause.empty()) body.set("clause", stop.known->order.clause);
     body.set("envelope", to_base64(stop.known->envelope));
   }
   lines_.push_back({"order", std::move(body)});
   remarks_.push_back(reason_of(stop) + " (" + stop.because + "): all ranks " +
-                     (stop.action() == Action::pause ? "wait" : "stop"));
+                     (stop.action() == Action::pause ? "wait"
+                      : stop.waits()                 ? "stop, and wait there for a lift"
+                                                     : "stop"));
 }
 
 void Stop::end(const sign::Digest& order, std::string_view ending) {
@@ -334,21 +339,27 @@ void Stop::watch_rehearsal(const Brake& brake) {
   }
 }
 
-// A stop goes before a pause, a pause before a rehearsal. Of pauses and rehearsals the one with the
-// lowest hash, so that all nodes come to wait for the same.
+// By weight. Of those that end ranks the one that came first; of others the one with the lowest
+// hash, so that all nodes come to wait for the same.
 const Stop::Obeyed* Stop::leading() const {
   const Obeyed* first = nullptr;
   for (const auto& [hash, obeyed] : obeyed_) {
-    if (first == nullptr || obeyed.action() < first->action()) first = &obeyed;
-    const bool both_stop = first->action() == Action::stop && obeyed.action() == Action::stop;
-    if (both_stop && obeyed.verified_unix_ns < first->verified_unix_ns) first = &obeyed;
+    if (first == nullptr || obeyed.stop.weight() < first->stop.weight()) first = &obeyed;
+    const bool both_end = first->stop.weight() == 0 && obeyed.stop.weight() == 0;
+    if (both_end && obeyed.verified_unix_ns < first->verified_unix_ns) first = &obeyed;
   }
   return first;
 }
 
 bool Stop::stopping() const {
   const Obeyed* first = leading();
-  return first != nullptr && first->action() == Action::stop;
+  return first != nullptr && first->action() == Action::stop && !first->stop.waits();
+}
+
+Status Stop::stopped() const {
+  const Obeyed* first = leading();
+  if (first == nullptr || first->action() != Action::stop) return Status();
+  return first->stop.waits() ? pause_ : permission_;
 }
 
 std::optional<Braking> Stop::wanted() const {
@@ -357,14 +368,14 @@ std::optional<Braking> Stop::wanted() const {
   Braking braking;
   braking.reason = reason_of(first->stop);
   braking.rehearses = first->action() == Action::rehearse;
-  braking.waits = first->action() != Action::stop;
+  braking.waits = braking.rehearses || first->stop.waits();
   if (braking.waits) braking.about = braking.reason.substr(0, braking.reason.find(':'));
   if (braking.rehearses) return braking;  // by no order that a rank would have to obey
   braking.order = first->stop.order;
   braking.shuts_gate = true;
-  if (braking.waits) return braking;
+  if (first->action() == Action::pause) return braking;
   braking.ends = true;
-  braking.savers = savers();
+  if (!braking.waits) braking.savers = savers();
   for (const auto& [hash, obeyed] : obeyed_) {
     const int64_t asked = obeyed.stop.quiet_seconds;
     if (obeyed.action() != Action::stop || asked <= 0) continue;
@@ -378,10 +389,10 @@ std::optional<Braking> Stop::wanted() const {
 void Stop::note_quiet(const Brake& brake) {
   const Obeyed* first = leading();
   if (first == nullptr) return;
-  const Action action = first->action();
+  const int weight = first->stop.weight();
   Json orders = Json::array();
   for (auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.action() != action || obeyed.quiet_unix_ns != 0) continue;
+    if (obeyed.stop.weight() != weight || obeyed.quiet_unix_ns != 0) continue;
     obeyed.quiet_unix_ns = clock_.unix_ns();
     obeyed.quiet_ns = clock_.monotonic_ns();
     obeyed.decision = brake.decision();
@@ -389,9 +400,9 @@ void Stop::note_quiet(const Brake& brake) {
     orders.push(sign::to_hex(hash));
   }
   if (orders.items().empty()) return;
-  remarks_.push_back((action == Action::stop ? "quiet (" : "waiting (") +
-                     std::string(brake.decision().how) + "): " + brake.spoken());
-  if (action == Action::rehearse) return;
+  remarks_.push_back((weight == 0 ? "quiet (" : "waiting (") + std::string(brake.decision().how) +
+                     "): " + brake.spoken());
+  if (first->action() == Action::rehearse) return;
   Json body = brake.ledger_body();
   body.set("orders", orders);
   lines_.push_back({"quiet", body});

@@ -61,6 +61,8 @@ class Stop {
   // What the ranks have to do; nothing while no order is obeyed.
   std::optional<Braking> wanted() const;
   bool stopping() const;
+  // The stop that is obeyed, of whatever grace; ok where there is none.
+  Status stopped() const;
   // While all ranks are at rest for what is wanted; may be said again and again.
   void note_quiet(const Brake& brake);
   // Whether ranks that this order made wait may go on: it was a pause, and is lifted.
@@ -73,6 +75,10 @@ class Stop {
 
   // Who could open what ranks save, by authority; nothing before the roots were read anew.
   std::optional<gate::Recovery> take_recovery();
+
+  // What a scheduler reads in the node's folder (stop.json), as of the last latched() or of this
+  // start; null where no order is or was obeyed. Nothing where it has been taken already.
+  std::optional<Json> take_summary() { return std::exchange(summary_, std::nullopt); }
 
   // What people should read, once each.
   std::vector<std::string> take_remarks();
@@ -109,6 +115,8 @@ class Stop {
   const Obeyed* leading() const;
   uint32_t savers() const;
   order::Receipt receipt_of(const Obeyed& obeyed, const Brake& brake) const;
+  Json summary_of(const order::StandingStop& stop, const order::Receipt& receipt) const;
+  Json summarise(const Brake& brake) const;
 
   const Clock& clock_;
   StopOptions options_;
@@ -134,6 +142,7 @@ class Stop {
   std::vector<std::string> remarks_;
   std::set<std::string> said_;
   bool wants_seal_ = false;
+  std::optional<Json> summary_;
 };
 
 }  // namespace account::keeper

@@ -8,6 +8,7 @@
 namespace account::keeper {
 
 using order::Action;
+using order::StandingStop;
 
 order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const {
   order::Receipt receipt;
@@ -17,10 +18,10 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
   receipt.node = options_.node;
   // A rehearsal is at rest once it is over.
   const bool resting = obeyed.quiet_unix_ns != 0 && obeyed.action() != Action::rehearse;
-  receipt.state = !obeyed.ending.empty()            ? obeyed.ending
-                  : !resting                        ? "stopping"
-                  : obeyed.action() == Action::stop ? "quiet"
-                                                    : "waiting";
+  receipt.state = !obeyed.ending.empty() ? obeyed.ending
+                  : !resting             ? "stopping"
+                  : obeyed.stop.waits()  ? "waiting"
+                                         : "quiet";
   const bool known = obeyed.quiet_unix_ns != 0 || !obeyed.ending.empty();
   const Decision& decision = known ? obeyed.decision : brake.decision();
   receipt.how = decision.how;
@@ -36,9 +37,58 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
   return receipt;
 }
 
+constexpr int kShutdownExitCode = 86;  // of every process that a stop ended or refused
+
+Json Stop::summary_of(const StandingStop& stop, const order::Receipt& receipt) const {
+  Json summary = Json::object({{"format", "account-stop/1"},
+                               {"run", receipt.run},
+                               {"node", receipt.node},
+                               {"state", receipt.state},
+                               {"order", sign::to_hex(stop.order)},
+                               {"action", order::name(stop.action())},
+                               {"because", stop.because},
+                               {"ends_with", stop.action() == Action::pause ? "resume" : "lift"}});
+  if (stop.known) {
+    const order::Order& order = stop.known->order;
+    if (order.action == Action::stop) summary.set("grace", order::name(order.grace));
+    summary.set("authority", order.authority);
+    summary.set("reason", order.reason);
+    summary.set("ordered_by", order.ordered_by);
+    summary.set("clause", order.clause);
+  }
+  const bool ends = !stop.waits() || receipt.state == "refused";
+  if (ends) summary.set("exit_code", kShutdownExitCode);
+  summary.set("how", receipt.how);
+  summary.set("stop_edge", receipt.stop_edge);
+  Json ranks = Json::array();
+  for (const auto& rank : receipt.ranks) {
+    ranks.push(
+        Json::object({{"rank", rank.rank}, {"state", rank.state}, {"last_step", rank.last_step}}));
+  }
+  summary.set("ranks", std::move(ranks));
+  return summary;
+}
+
+// Of what holds the job, else of what held it last, else of what stands against this start.
+Json Stop::summarise(const Brake& brake) const {
+  const Obeyed* obeyed = leading();
+  if (obeyed == nullptr && !over_.empty()) obeyed = &over_.back();
+  if (obeyed != nullptr && obeyed->action() != Action::rehearse) {
+    return summary_of(obeyed->stop, receipt_of(*obeyed, brake));
+  }
+  const auto first = std::ranges::min_element(standing_, {}, &StandingStop::weight);
+  if (obeyed != nullptr || first == standing_.end()) return {};
+  order::Receipt refused;
+  refused.run = options_.job.run;
+  refused.node = options_.node;
+  refused.state = "refused";
+  return summary_of(*first, refused);
+}
+
 // The seal that holds the order is on disk: only now may the order be acknowledged.
 void Stop::latched(const Brake& brake) {
   wants_seal_ = false;
+  summary_ = summarise(brake);
   std::vector<order::Receipt> receipts;
   for (auto& [hash, obeyed] : obeyed_) {
     if (obeyed.latched_unix_ns == 0) obeyed.latched_unix_ns = clock_.unix_ns();
@@ -104,9 +154,9 @@ uint32_t Stop::savers() const {
   const auto& all = authorities_.all();
   uint32_t savers = 0;
   for (const auto& [hash, obeyed] : obeyed_) {
-    if (obeyed.action() != Action::stop) continue;
+    if (obeyed.action() != Action::stop || obeyed.stop.waits()) continue;
     // A stop of which only a trace is left says nothing that could be heeded.
-    if (!obeyed.stop.known || !obeyed.stop.known->order.may_save) return 0;
+    if (!obeyed.stop.known || obeyed.stop.known->order.grace != order::Grace::save) return 0;
     const std::string& pin = obeyed.stop.authority;
     const auto one = std::find_if(
         all.begin(), all.end(),

@@ -12,7 +12,6 @@ namespace account::order {
 namespace {
 
 constexpr std::string_view kFormat = "account-order/1";
-constexpr std::string_view kGraceSave = "save", kGraceNone = "none";
 constexpr size_t kMaxTextBytes = 4096;
 constexpr size_t kNonceDigits = 32;
 
@@ -20,6 +19,16 @@ Status fault(std::string what) { return {Code::corrupt, std::move(what)}; }
 
 constexpr Action kActions[] = {Action::stop, Action::pause, Action::rehearse, Action::lift,
                                Action::resume};
+
+// A grace that this version does not know is none: it fails towards stopping.
+Grace grace_of(const Json& document) {
+  const Json* found = document.find("grace");
+  if (found == nullptr) return Grace::save;
+  for (const Grace grace : {Grace::save, Grace::hold}) {
+    if (found->kind() == Json::Kind::string && found->as_string() == name(grace)) return grace;
+  }
+  return Grace::none;
+}
 
 int64_t integer_or_zero(const Json& document, std::string_view name) {
   const Json* member = document.find(name);
@@ -35,15 +44,13 @@ Status parse_stop(const Json& document, Order& order) {
   order.root_version = integer_or_zero(document, "root_version");
   order.number = integer_or_zero(document, "number");
   order.quiet_seconds = std::max<int64_t>(0, integer_or_zero(document, "quiet_seconds"));
-  // A grace that this version does not know is none: it fails towards stopping.
-  const Json* grace = document.find("grace");
-  order.may_save =
-      grace == nullptr || (grace->kind() == Json::Kind::string && grace->as_string() == kGraceSave);
+  order.grace = grace_of(document);
   const Result<int64_t> issued = get_time(document, "issued");
   if (issued.ok()) order.issued_unix = *issued;
   order.nonce = string_or_empty(document, "nonce");
   order.reason = string_or_empty(document, "reason");
   order.ordered_by = string_or_empty(document, "ordered_by");
+  order.clause = string_or_empty(document, "clause");
   return {};
 }
 
@@ -148,6 +155,18 @@ std::string_view name(Action action) {
   return "resume";
 }
 
+std::string_view name(Grace grace) {
+  switch (grace) {
+    case Grace::save:
+      return "save";
+    case Grace::hold:
+      return "hold";
+    case Grace::none:
+      break;
+  }
+  return "none";
+}
+
 Result<std::string> write_order(const Order& order) {
   Json document = Json::object({{"format", kFormat},
                                 {"action", name(order.action)},
@@ -162,18 +181,20 @@ Result<std::string> write_order(const Order& order) {
   if (!ends_others(order.action)) {
     document.set("scope", to_json(order.scope));
     if (order.quiet_seconds > 0) document.set("quiet_seconds", order.quiet_seconds);
-    if (!order.may_save) document.set("grace", kGraceNone);
+    if (order.grace != Grace::save) document.set("grace", name(order.grace));
   } else {
     Json lifts = Json::array();
     for (const sign::Digest& digest : order.lifts) lifts.push(sign::to_hex(digest));
     document.set("lifts", std::move(lifts));
   }
-  if (order.reason.size() > kMaxTextBytes || order.ordered_by.size() > kMaxTextBytes) {
+  if (std::max({order.reason.size(), order.ordered_by.size(), order.clause.size()}) >
+      kMaxTextBytes) {
     return Status(Code::invalid_argument,
                   fmt::format("a reason has at most {} bytes", kMaxTextBytes));
   }
   if (!order.reason.empty()) document.set("reason", order.reason);
   if (!order.ordered_by.empty()) document.set("ordered_by", order.ordered_by);
+  if (!order.clause.empty()) document.set("clause", order.clause);
   std::string payload = document.dump();
   ACCOUNT_RETURN_IF_ERROR(parse_order(payload).status());
   return payload;

@@ -30,6 +30,12 @@ inline bool ends_others(Action action) {
   return action == Action::lift || action == Action::resume;
 }
 
+// What a stop lets its ranks do once they have stopped. `save`: write their state, locked, and end.
+// `none`: end. `hold`: wait at the edge with everything in memory, nothing exported, until a lift
+// lets them go on or another stop ends them.
+enum class Grace { none, save, hold };
+std::string_view name(Grace grace);
+
 struct Order {
   Action action = Action::stop;
   std::string authority;
@@ -43,11 +49,17 @@ struct Order {
   // Of a stop, a pause, a rehearsal.
   Scope scope;
   int64_t quiet_seconds = 0;  // of a stop; 0: the job's own rule
-  bool may_save = true;       // of a stop: ranks may write their state, locked
+  Grace grace = Grace::save;  // of a stop
+  std::string clause;         // of a stop or a pause: of the protocol that the root's hash names
   // Of a lift and a rehearsal: by then it must have been seen; an accepted lift holds for good.
   int64_t accept_until_unix = 0;
   // Of a lift or a resume: the orders that it ends.
   std::vector<sign::Digest> lifts;
+
+  // Whether ranks wait at the edge, rather than end there.
+  bool waits() const {
+    return action == Action::pause || (action == Action::stop && grace == Grace::hold);
+  }
 
   // Set by reading.
   sign::Digest hash{};

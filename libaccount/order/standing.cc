@@ -23,7 +23,7 @@ struct FoundLift {
 
 class Judge {
  public:
-  // Where `lifting` is false, lifts are held against the rules and lift pauses only.
+  // Where `lifting` is false, lifts are held against the rules and end only what ranks wait for.
   Judge(const StandingInput& input, bool lifting)
       : input_(input),
         now_unix_(std::max(input.now_unix, input.latest_seen_unix)),
@@ -121,10 +121,10 @@ class Judge {
     for (const sign::Digest& named : verified.order.lifts) {
       const auto stop = stops_.find(named);
       if (stop == stops_.end() || !may_lift(stop->second, authority)) continue;
-      const bool lifts_stops = lifting_ && verified.order.action == Action::lift;
-      const Action action = stop->second.action();
-      if (action != Action::pause && !lifts_stops) continue;
-      result_.lifted.push_back({named, verified.order.hash, action});
+      const bool waited = stop->second.waits();
+      const bool lifts_stops = verified.order.action == Action::lift && (lifting_ || waited);
+      if (stop->second.action() != Action::pause && !lifts_stops) continue;
+      result_.lifted.push_back({named, verified.order.hash, waited});
       stops_.erase(stop);
       ended = true;
     }
@@ -211,13 +211,11 @@ class Judge {
 }  // namespace
 
 const StandingStop* Standing::holding() const {
-  const StandingStop* pause = nullptr;
+  const StandingStop* first = nullptr;
   for (const StandingStop& stop : stops) {
-    if (!stop.in_scope) continue;
-    if (stop.action() == Action::stop) return &stop;
-    if (pause == nullptr) pause = &stop;
+    if (stop.in_scope && (first == nullptr || stop.weight() < first->weight())) first = &stop;
   }
-  return pause;
+  return first;
 }
 
 Status refusal_of(const StandingStop& stop) {

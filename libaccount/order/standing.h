@@ -60,6 +60,12 @@ struct StandingStop {
   std::string authority;          // pin
   std::optional<Verified> known;  // nothing: only traces of it are left
   Action action() const { return known ? known->order.action : Action::stop; }
+  // Whether ranks wait for its end at the edge: a pause, or a stop that holds.
+  bool waits() const { return known && known->order.waits(); }
+  // The lower goes first: a stop, one that holds, a pause, a rehearsal.
+  int weight() const {
+    return action() == Action::stop ? (waits() ? 1 : 0) : action() == Action::pause ? 2 : 3;
+  }
   bool in_scope = false;
   std::string because;        // "all jobs", "shares model acme/chat-7b with the stopped job"
   int64_t quiet_seconds = 0;  // capped by the root; 0: the job's own rule
@@ -68,8 +74,8 @@ struct StandingStop {
 
 struct Lifted {
   sign::Digest order{};
-  sign::Digest by{};  // the lift
-  Action action = Action::stop;
+  sign::Digest by{};    // the lift
+  bool waited = false;  // StandingStop::waits()
 };
 
 struct Refused {
@@ -84,7 +90,8 @@ struct Standing {
   std::vector<Verified> newly_accepted;  // lifts to be recorded before anything builds on them
   std::vector<Refused> refused;
 
-  // The first stop in scope, else the first pause in scope; nullptr where the job may train.
+  // In scope: the first stop, else the first stop that holds, else the first pause; nullptr where
+  // the job may train.
   const StandingStop* holding() const;
   // ok, or shutdown_ordered with order, reason and who ordered it.
   Status permission() const;
@@ -96,9 +103,9 @@ Status refusal_of(const StandingStop& stop);
 Standing judge_standing(const StandingInput& input);
 
 // While it trains: which orders must it obey? A lift permits a restart after a stop, so lifts are
-// judged (and refused where they are bad) but lift no stop; a pause ends here and now, and the lift
-// that ended it is newly accepted. `settled` are the orders that were lifted when this start was
-// permitted.
+// judged (and refused where they are bad) but lift only what ranks wait for: that ends here and
+// now, and the lift that ended it is newly accepted. `settled` are the orders that were lifted when
+// this start was permitted.
 Standing judge_running(const StandingInput& input, const std::vector<sign::Digest>& settled);
 
 }  // namespace account::order

@@ -338,6 +338,12 @@ int Run::world_size() const {
   return state_ == nullptr ? -1 : state_->settings.identity.world_size;
 }
 
+void Run::has_started_others(int world_size) {
+  if (state_ == nullptr || state_->settings.identity.world_size != 1) return;
+  state_->settings.identity.world_size = std::max(world_size, 1);
+  state_->settings.identity.local_world_size = std::max(world_size, 1);
+}
+
 const std::string& Run::node() const {
   static const std::string kNone;
   return state_ == nullptr ? kNone : state_->settings.place.node;

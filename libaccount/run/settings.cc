@@ -74,9 +74,19 @@ bool spans_nodes(const Environment& environment) {
   return master != "localhost" && !master.starts_with("127.") && master != "::1";
 }
 
+// Lightning's launcher numbers the ranks of a node, and nothing else; on the first they are the
+// job's.
+int rank_of(const Environment& environment) {
+  const int rank = first_number(environment, {"RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"}, -1);
+  if (rank >= 0) return rank;
+  const bool first_node = first_number(environment, {"NODE_RANK", "GROUP_RANK"}, 0) == 0;
+  const bool one_of_many = world_size(environment) > 1 && first_node;
+  return one_of_many ? first_number(environment, {"LOCAL_RANK"}, 0) : 0;
+}
+
 tally::Identity identify(const Environment& environment) {
   tally::Identity identity;
-  identity.rank = first_number(environment, {"RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"}, 0);
+  identity.rank = rank_of(environment);
   identity.world_size = world_size(environment);
   identity.local_rank = first_number(
       environment, {"LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK"}, identity.rank);

@@ -49,6 +49,22 @@ Result<PublicKey> PublicKey::from_bytes(std::string_view raw32) {
   return PublicKey(std::string(raw32), key_id(raw32));
 }
 
+// Note: [spoken ids]. Proquints (Wilkerson, arXiv:0901.4016): 16 bits a word of consonant, vowel,
+// consonant, vowel, consonant; each can be said, and written down by who hears it.
+std::string PublicKey::spoken_id() const {
+  constexpr std::string_view kConsonants = "bdfghjklmnprstvz", kVowels = "aiou";
+  constexpr size_t kWords = 4, kHexDigits = 4;
+  std::string spoken;
+  for (size_t word = 0; word < kWords; ++word) {
+    const unsigned bits =
+        static_cast<unsigned>(std::stoul(id_.substr(word * kHexDigits, kHexDigits), nullptr, 16));
+    if (word != 0) spoken += '-';
+    spoken += {kConsonants[bits >> 12 & 15], kVowels[bits >> 10 & 3], kConsonants[bits >> 6 & 15],
+               kVowels[bits >> 4 & 3], kConsonants[bits & 15]};
+  }
+  return spoken;
+}
+
 Status PublicKey::verify(std::string_view message, std::string_view signature) const {
   if (signature.size() != crypto_sign_BYTES) {
     return Status(Code::unverified,

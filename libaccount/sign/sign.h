@@ -48,6 +48,8 @@ class PublicKey {
   const std::string& bytes() const { return raw_; }  // 32 bytes
   // Lower-case hex of SHA-256("ed25519" || 0x00 || key bytes): names the key everywhere.
   const std::string& id() const { return id_; }
+  // The first 64 bits of the id as four words that can be said aloud ("lusab-babad-gutih-tugad").
+  std::string spoken_id() const;
   // Strict: 64 bytes, S < L, libsodium's rules. unverified on any mismatch.
   Status verify(std::string_view message, std::string_view signature) const;
   friend bool operator==(const PublicKey& a, const PublicKey& b) { return a.raw_ == b.raw_; }
@@ -88,6 +90,18 @@ class SecretKey {
 
 // Overwrites text that held a secret, in a way that the compiler keeps.
 void wipe(std::string& secret);
+
+// Does so when its scope ends.
+class Wiped {
+ public:
+  explicit Wiped(std::string& text) : text_(text) {}
+  ~Wiped() { wipe(text_); }
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+
+ private:
+  std::string& text_;
+};
 
 // ---- secrets for somebody, and streams -------------------------------------------------------
 
@@ -149,6 +163,23 @@ struct NamedSecretKey {
   SecretKey key;
 };
 Result<NamedSecretKey> parse_secret_key_file(std::string_view bytes);
+
+// A secret key that opens with a passphrase only: Argon2id (RFC 9106) makes the key of an
+// XChaCha20-Poly1305 box. `Effort` is what each guess costs; a file states its own.
+struct Effort {
+  int64_t passes = 3;
+  int64_t memory_kib = int64_t{256} << 10;
+};
+inline constexpr size_t kMaxPassphraseBytes = 1024;
+// Fails on an empty or oversize passphrase, and with Code::unavailable without that much memory.
+Result<std::string> protected_key_file(std::string_view name, const SecretKey& key,
+                                       std::string_view passphrase, Effort effort = {});
+// By what the file says it is; it may be damaged otherwise.
+bool is_protected_key_file(std::string_view bytes);
+// Its public half, which needs no passphrase. corrupt where it is no such file.
+Result<NamedPublicKey> parse_protected_key_file(std::string_view bytes);
+// unverified where the passphrase is not the one.
+Result<NamedSecretKey> open_protected_key_file(std::string_view bytes, std::string_view passphrase);
 
 // ---- DSSE in our profile -------------------------------------------------------------------
 

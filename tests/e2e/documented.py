@@ -13,13 +13,17 @@ def blocks(page: pathlib.Path, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def run_commands(page: pathlib.Path, folder: pathlib.Path) -> str:
-    """What they print; fails where one of them does."""
+def run_script(script: str, folder: pathlib.Path, **environment: str) -> str:
+    """What it prints; fails where it does. Finds the commands of this Python environment."""
     scripts = str(pathlib.Path(harness.script("account")).parent)
     path = os.pathsep.join([scripts, str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(["bash", "-c", "set -eux\n" + "".join(blocks(page, "sh"))], cwd=folder,
-                          env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL,
+    done = subprocess.run(["bash", "-c", "set -eux\n" + script], cwd=folder,
+                          env=os.environ | {"PATH": path} | environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
                           check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def run_commands(page: pathlib.Path, folder: pathlib.Path) -> str:
+    return run_script("".join(blocks(page, "sh")), folder)

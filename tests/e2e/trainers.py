@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 
 import harness
 from authority import Authority
@@ -113,3 +114,32 @@ def stop_and_go_on_from_a_checkpoint(account: harness.Account, example: Example,
     report = account.verify(folder / "account" / "r")
     assert report["ok"] is True
     return report
+
+
+def check_own_launcher(account: harness.Account, script: pathlib.Path, digits: pathlib.Path,
+                       folder: pathlib.Path, bare: list[str], operations: int) -> None:
+    """A framework that starts the second rank itself, from within the first: counted as under
+    torchrun, and both stop at one step."""
+    def command(output: pathlib.Path, run: str, *options: object) -> list[str]:
+        words = [sys.executable, str(script), str(digits), "--output", str(folder / output),
+                 "--devices", "2"]
+        return account.run_command("--run", run, "--dir", folder / "account", *options,
+                                   command=words)
+
+    harness.run_job(command("launched", "launched"), folder / "launched.log",
+                    **harness.QUIET_MACHINE)
+    assert losses(folder / "launched") == bare
+    report = account.verify(folder / "account" / "launched")
+    assert int(report["operations"]) == operations
+    assert report["gaps"] == []
+
+    authority = Authority(account, folder)
+    slowly = [*command("ended", "ended", "--authority", authority.path), "--pause", "0.3"]
+    with harness.Job(slowly, folder / "ended.log", **harness.QUIET_MACHINE) as job:
+        harness.wait_until("some steps", lambda: len(losses(folder / "ended")) >= 5)
+        order = authority.stop("ended")
+        job.wait(86)
+    (receipt,) = (authority.path / "receipts").glob(f"{order}.*.json")
+    ranks = json.loads(receipt.read_text())["ranks"]
+    assert [rank["rank"] for rank in ranks] == [0, 1]
+    assert len({rank["last_step"] for rank in ranks}) == 1

@@ -91,6 +91,7 @@ void public_key(std::string_view bytes) {
   require(again.ok() && again->key == read->key, "a public key reads back");
 }
 void secret_key(std::string_view bytes) { (void)sign::parse_secret_key_file(bytes).ok(); }
+void protected_key(std::string_view bytes) { (void)sign::parse_protected_key_file(bytes).ok(); }
 
 void checkpoint(std::string_view bytes) { (void)sign::parse_checkpoint(bytes).ok(); }
 void cosigned(std::string_view bytes) { (void)sign::parse_cosigned(bytes).ok(); }
@@ -200,6 +201,7 @@ constexpr Parser kParsers[] = {
     {"authority_spec", authority_spec},
     {"public_key", public_key},
     {"secret_key", secret_key},
+    {"protected_key", protected_key},
     {"checkpoint", checkpoint},
     {"cosigned", cosigned},
     {"run_file", run_file},

@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 PLACEHOLDERS = {
+    "{spoken}": r"[bdfghjklmnprstvzaiou]{5}(?:-[bdfghjklmnprstvzaiou]{5}){3}",
     "{hex64}": r"[0-9a-f]{64}",
     "{date}": r"20\d\d-[01]\d-[0-3]\d",
     "{version}": r"\d+\.\d+\.\d+ \([0-9a-f]{16}\)",
@@ -57,6 +58,7 @@ def matches(expected, line):
 
 def generalised(line):
     line = re.sub(PLACEHOLDERS["{hex64}"], "{hex64}", line)
+    line = re.sub(r"(?<=^\| say )" + PLACEHOLDERS["{spoken}"], "{spoken}", line)
     line = re.sub(PLACEHOLDERS["{version}"], "{version}", line)
     return TODAY.sub("{date}", line)
 

@@ -24,6 +24,8 @@ _CLASSES = {
     "transformers.trainer.Trainer": "huggingface",
     "lightning.pytorch.trainer.trainer.Trainer": "lightning",
     "pytorch_lightning.trainer.trainer.Trainer": "lightning",
+    "lightning.fabric.fabric.Fabric": "fabric",
+    "lightning_fabric.fabric.Fabric": "fabric",
     "accelerate.accelerator.Accelerator": "accelerate",
     "deepspeed.runtime.engine.DeepSpeedEngine": "deepspeed",
     "ray.train.v2.api.data_parallel_trainer.DataParallelTrainer": "ray",
@@ -36,8 +38,8 @@ _CLASSES = {
 def attach(trainer: Any, **options: Any) -> Run:
     """Counts what a trainer trains, as a part of a run, which it starts unless one has begun.
 
-    ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer``, an
-    ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a module;
+    ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer`` or ``Fabric``,
+    an ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a module;
     ``options`` are start()'s. What is done depends on it (``integrations/`` has a page for each):
     a step is the trainer's step, what it trains and what it evaluates are told apart, a signed stop
     ends it in its own way and saves its state, its checkpoints link runs, and the model that it
@@ -100,7 +102,7 @@ def _integration_of(trainer: Any) -> ModuleType:
             return _load(known)
     raise Error(
         f"nothing is known of {type(trainer).__module__}.{type(trainer).__qualname__}; attach() "
-        "takes a Transformers or Lightning Trainer, an Accelerator, a DeepSpeed engine, or a torch "
+        "takes a Transformers or Lightning Trainer, a Fabric, an Accelerator, a DeepSpeed engine, or a torch "
         "optimizer, GradScaler or module. start() alone counts any loop",
         "invalid_argument",
     )

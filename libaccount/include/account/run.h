@@ -139,6 +139,9 @@ class ACCOUNT_API Run {
   // Who this process is in the job, as its launcher said.
   int rank() const;
   int world_size() const;
+  // Where rank 0 itself starts the others of its node, as Lightning's launcher does: the job has so
+  // many. Heeded where start() knew of this one alone. Before the first step.
+  void has_started_others(int world_size);
   const std::string& node() const;  // 8 hex digits, as in the name of its ledger's folder
 
   // The road between nodes; account::torch sets the job's c10d store. Replaces an earlier one.

@@ -25,6 +25,18 @@ class PauseTest : public StopTest {
     order.lifts = {*sign::digest_from_hex(hash)};
     return order;
   }
+  order::Order holding() const {
+    order::Order order = stop_order(this_job_);
+    order.grace = order::Grace::hold;
+    return order;
+  }
+  order::Order lift_of(const std::string& hash) const {
+    order::Order order = stop_order({});
+    order.action = order::Action::lift;
+    order.accept_until_unix = now() + 600;
+    order.lifts = {*sign::digest_from_hex(hash)};
+    return order;
+  }
   // Both nodes say so of the order.
   bool answered(const std::string& hash, const std::string& state) const {
     return eventually(
@@ -92,6 +104,57 @@ TEST_F(PauseTest, AStopDuringAPauseStops) {
   send(resume_of(stop));
   Process again = job(1, {"steps=3"}, "r", "third");
   EXPECT_EQ(again.wait(), 86) << "a resume ends no stop";
+}
+
+TEST_F(PauseTest, AStopThatHoldsKeepsRanksInMemoryUntilLiftKeysLetThemGoOn) {
+  const auto words = steps(400, 8);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(run_trains("r", 1));
+  const std::string hash = send(holding());
+  ASSERT_TRUE(answered(hash, "waiting"));
+  expect_one_step(hash);
+  Process same = job(1, {"steps=3"}, "r", "third");
+  EXPECT_EQ(same.wait(), 86) << "a start of the stopped one is refused";
+  EXPECT_THAT(same.err(), HasSubstr("account lift"));
+
+  send(resume_of(hash));
+  drop(sealed(lift_of(hash), {&keys_.lift_a}), "one-of-two");
+  EXPECT_FALSE(eventually([&] { return one.has_ended(); }, seconds(3))) << "neither is enough";
+  ASSERT_TRUE(answered(hash, "waiting"));
+  send_lift({hash}, 2, {&keys_.lift_a, &keys_.lift_b});
+  EXPECT_EQ(one.wait(), 0) << one.err();
+  EXPECT_EQ(other.wait(), 0) << other.err();
+  EXPECT_TRUE(answered(hash, "resumed"));
+  EXPECT_EQ(verify().totals.steps, 400u) << "no step was lost";
+}
+
+TEST_F(PauseTest, AStopAfterOneThatHeldLetsRanksSaveAndEnd) {
+  const auto words = steps(20000, 400);
+  Process one = left(words), other = right(words);
+  ASSERT_TRUE(run_trains("r", 1));
+  const std::string held = send(holding());
+  ASSERT_TRUE(answered(held, "waiting"));
+  // Longer than the deadline of the first, which is over for whoever waits.
+  std::this_thread::sleep_for(seconds(11));
+  const std::string stop = send_stop(this_job_);
+  EXPECT_EQ(one.wait(), 86) << one.err();
+  EXPECT_EQ(other.wait(), 86) << other.err();
+  EXPECT_THAT(one.err(), Not(HasSubstr("ended before the deadline")));
+  EXPECT_EQ(last_steps(stop), last_steps(held)) << "where they waited";
+}
+
+TEST_F(PauseTest, AStopThatHoldsEndsWhoeverDoesNotCome) {
+  // A rank that closes no second step.
+  Process run = job(1, {"steps=2", "calls=1", "seconds=1200"}, "r", "left");
+  ASSERT_TRUE(eventually(
+      [&] {
+        const auto status = live();
+        return status && status->steps == 1;
+      },
+      seconds(20)));
+  const std::string hash = send(holding());
+  EXPECT_EQ(run.wait(), 86) << run.err();
+  EXPECT_THAT(run.err(), HasSubstr("ended before the deadline"));
 }
 
 TEST_F(PauseTest, OfTwoPausesEachIsEndedByItself) {

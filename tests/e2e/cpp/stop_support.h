@@ -128,6 +128,14 @@ class StopTest : public EndToEnd {
     if (!node.empty()) environment["ACCOUNT_NODE"] = node;
     return account_run(options, {"/bin/sh", "-c", script}, environment);
   }
+  // What a scheduler reads of run "r"; empty where there is nothing.
+  std::string stop_file() const {
+    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/r")) {
+      const auto bytes = FileSystem::real().read(entry.path() / "stop.json", 1 << 20);
+      if (bytes.ok()) return *bytes;
+    }
+    return "";
+  }
   // With as many other nodes of it heard.
   bool run_trains(const std::string& run, size_t others = 0) const {
     const std::string folder = dir_ + "/" + run;  // others may have a run of that name, too

@@ -21,10 +21,16 @@ TEST_F(StopTest, StopsAllRanksAtTheSameStepRefusesARestartAndResumesAfterALift) 
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_EQ(steps[0], steps[1]);
   EXPECT_GT(steps[0], 0u);
+  const std::string quiet = stop_file();
+  EXPECT_THAT(quiet, HasSubstr(R"("format":"account-stop/1")"));
+  EXPECT_THAT(quiet, HasSubstr(R"("state":"quiet","order":")" + hash));
+  EXPECT_THAT(quiet, HasSubstr(R"("exit_code":86)"));
+  EXPECT_THAT(quiet, HasSubstr("\"last_step\":" + std::to_string(steps[0])));
 
   std::filesystem::remove(folder_ + "/couple");
   Process again = job(2, words);
   EXPECT_EQ(again.wait(), 86) << "a restart is refused before the command starts";
+  EXPECT_THAT(stop_file(), HasSubstr(R"("state":"refused")"));
   EXPECT_THAT(again.err(), HasSubstr("drill in the tests"));
 
   send_lift({hash}, 1, {&keys_.lift_a});
@@ -37,6 +43,20 @@ TEST_F(StopTest, StopsAllRanksAtTheSameStepRefusesARestartAndResumesAfterALift) 
   EXPECT_EQ(resumed.wait(), 0) << resumed.err();
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.steps, steps[0] + 10);
+  EXPECT_EQ(stop_file(), "") << "nothing holds it any more";
+}
+
+TEST_F(StopTest, ACommandThatOutlivesItsRanksIsEndedToo) {
+  auto environment = base_environment();
+  environment["ACCOUNT_RUN"] = "r";
+  environment["ACCOUNT_AUTHORITY"] = authority_;
+  const std::string rank =
+      std::string(RANK_PROGRAM) + " " + log() + " steps=2000 calls=1 seconds=40";
+  Process run = account_run({}, {"/bin/sh", "-c", rank + "; exec sleep 600"}, environment);
+  ASSERT_TRUE(run_trains("r"));
+  send_stop(this_job_);
+  EXPECT_TRUE(eventually([&] { return run.has_ended(); }, seconds(120)));
+  EXPECT_EQ(run.wait(), 86) << run.err();
 }
 
 TEST_F(StopTest, LocksTheStateOfARankBeforeItLocksTheProcessAndGivesItBackAfterTheLift) {

@@ -164,5 +164,28 @@ TEST_F(MayStartTest, AStopFindsTheAuthorityInTheRunsLedger) {
   EXPECT_EQ(files_in("orders").size(), 1u);
 }
 
+TEST_F(MayStartTest, RequireRefusesWhatWouldNotBeCounted) {
+  const auto ask = [&](std::vector<std::string> command, const std::string& setting = "") {
+    std::vector<std::string> words = {"/usr/bin/env"};
+    if (!setting.empty()) words.push_back("ACCOUNT=" + setting);
+    words.insert(words.end(), {ACCOUNT_CLI, "may-start", "--require", "--run", "r7"});
+    if (!command.empty()) words.push_back("--");
+    words.insert(words.end(), command.begin(), command.end());
+    return spawn(words);
+  };
+  for (const auto& command : {std::vector<std::string>{},
+                              {"torchrun", "train.py"},
+                              {"account", "verify", "r7"},
+                              {"account"}}) {
+    const Said said = ask(command);
+    EXPECT_EQ(said.code, 1) << said.err;
+    expect_one_line(said, "not wrapped");
+    EXPECT_THAT(said.err, HasSubstr("account run -- COMMAND"));
+  }
+  EXPECT_EQ(ask({"srun", "/opt/bin/account", "run", "--", "torchrun", "train.py"}).code, 0);
+  EXPECT_EQ(ask({"torchrun", "train.py"}, "on").code, 0);
+  EXPECT_EQ(ask({"account", "run", "--", "train.py"}, "off").code, 1) << "ACCOUNT=off wins";
+}
+
 }  // namespace
 }  // namespace account::cli

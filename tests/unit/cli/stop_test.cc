@@ -279,6 +279,98 @@ TEST_F(StopTest, AnExpiredRootStillStopsAndLiftsNothing) {
   EXPECT_EQ(files_in("orders").size(), 1u);
 }
 
+// ---- the authority's log, and what is done where nobody answers -----------------------------
+
+TEST_F(StopTest, TheLogHasWhatWasDoneAndShowsWhatWasChanged) {
+  make_authority();
+  const std::string hash = stop("r7");
+  ASSERT_EQ(lift({hash, "--key", key("ceo"), "--key", key("cto")}).code, 0);
+  const Words log = {"root", "log", authority()};
+  const Said said = account(log);
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, AllOf(HasSubstr("root version 1"), HasSubstr("stop of job r7"),
+                              HasSubstr("lift of 1 stop"), HasSubstr("head ")));
+  const std::string head = said.out.substr(said.out.rfind("head ") + 5, 64);
+  stop("r8");
+  Words since = log;
+  since.insert(since.end(), {"--since", head, "--json"});
+  EXPECT_EQ(account(since).code, 0);
+
+  // Orders come and go by other means, too; that is said.
+  std::filesystem::remove(authority() + "/orders/" + hash + ".json");
+  const Said gone = account(log);
+  EXPECT_EQ(gone.code, 0);
+  EXPECT_THAT(gone.out, HasSubstr("order " + hash.substr(0, 16) + " is not in orders/"));
+
+  const std::string path = authority() + "/log.jsonl", bytes = testing::read_file(path);
+  std::ofstream(path) << bytes.substr(bytes.find('\n') + 1);
+  const Said changed = account(log);
+  EXPECT_EQ(changed.code, 2);
+  expect_one_line(changed, "a line less");
+  std::filesystem::remove(path);
+  const Said empty = account(since);
+  EXPECT_EQ(empty.code, 2) << "the head is not in it";
+  EXPECT_EQ(account(log).code, 0) << "an authority needs none";
+}
+
+TEST_F(StopTest, AnOrderStandsWhereTheLogCannotBeWritten) {
+  make_authority();
+  std::filesystem::remove(authority() + "/log.jsonl");
+  std::filesystem::create_directories(authority() + "/log.jsonl");
+  const Said said = account({"stop", "r7", "--because", "x", "--authority", authority(), "--key",
+                             key("officer"), "--no-wait"});
+  EXPECT_EQ(said.code, 0);
+  expect_one_line(said, "no log");
+  EXPECT_THAT(said.err, HasSubstr("what it was about stands"));
+  EXPECT_EQ(files_in("orders").size(), 1u);
+}
+
+TEST_F(StopTest, ARefusedDeliveryIsInTheLog) {
+  make_authority();
+  const std::string draft = dir_ / "stop.json";
+  ASSERT_EQ(
+      account({"stop", "r7", "--because", "x", "--authority", authority(), "--draft", draft}).code,
+      0);
+  ASSERT_EQ(account({"order", "sign", draft, "--key", key("foreign")}).code, 0);
+  EXPECT_EQ(account({"order", "send", draft, "--authority", authority()}).code, 2);
+  EXPECT_THAT(account({"root", "log", authority()}).out, HasSubstr("refused "));
+}
+
+TEST_F(StopTest, ThenIsRunWhereNobodyAnswersAndIsInTheLog) {
+  make_authority();
+  const std::string trace = dir_ / "then";
+  const Said said =
+      account({"stop", "r7", "--because", "x", "--authority", authority(), "--key", key("officer"),
+               "--wait", "4", "--then", "echo $ACCOUNT_ORDER > " + trace + "; exit 7"});
+  EXPECT_EQ(said.code, 5) << said.err;
+  EXPECT_THAT(said.err, HasSubstr("exit code 7"));
+  const std::string hash = testing::read_file(trace).substr(0, 64);
+  EXPECT_THAT(said.out, HasSubstr(hash));
+  const Said log = account({"root", "log", authority()});
+  EXPECT_THAT(log.out, AllOf(HasSubstr("after " + hash.substr(0, 16)), HasSubstr("exit code 7")));
+  const Said useless = account({"stop", "r7", "--because", "x", "--authority", authority(), "--key",
+                                key("officer"), "--no-wait", "--then", "true"});
+  EXPECT_EQ(useless.code, 1);
+  expect_one_line(useless, "--then with --no-wait");
+}
+
+TEST_F(StopTest, AStopSaysItsGraceAndItsClause) {
+  make_authority();
+  const Said said =
+      account({"stop", "r7", "--because", "evaluation 12", "--clause", "clause 4.2", "--grace",
+               "hold", "--authority", authority(), "--key", key("officer"), "--no-wait"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, AllOf(HasSubstr("held in memory"), HasSubstr("under clause 4.2")));
+  const Said shown =
+      account({"order", "show", said.out.substr(6, 64), "--authority", authority(), "--json"});
+  EXPECT_EQ(shown.text("grace"), "hold");
+  EXPECT_EQ(shown.text("clause"), "clause 4.2");
+  const Said odd = account({"stop", "r7", "--because", "x", "--grace", "mercy", "--authority",
+                            authority(), "--key", key("officer"), "--no-wait"});
+  EXPECT_EQ(odd.code, 1);
+  expect_one_line(odd, "--grace mercy");
+}
+
 // ---- order ----------------------------------------------------------------------------------
 
 TEST_F(StopTest, AnOrderIsSignedWhereItsKeysAre) {

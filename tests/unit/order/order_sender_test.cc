@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "order/authority.h"
+#include "order/authority_log.h"
 #include "unit/order/support.h"
 
 namespace account::order {
@@ -44,6 +45,10 @@ TEST_F(OrderSenderTest, SendsWhatVerifiesAndNothingElse) {
   EXPECT_EQ(sender.send(sign_order(make_stop(), {&a_.foreign})).status().code(), Code::unverified);
   std::vector<Refused> refused;
   EXPECT_EQ(directory().read_orders(refused)->size(), 1u);
+  const auto log = AuthorityLog(FileSystem::real(), Clock::real(), path_).read();
+  ASSERT_TRUE(log.ok());
+  ASSERT_EQ(log->lines.size(), 2u);
+  EXPECT_EQ(*log->lines[0].facts.get_string("order"), sign::to_hex(hash_of(make_stop())));
 }
 
 TEST_F(OrderSenderTest, FailsEachCallOnAnAuthorityThatIsNone) {

@@ -28,22 +28,35 @@ TEST(OrderTest, ObeysAStopByAnyOneStopKey) {
 
 TEST(OrderTest, AStopLetsRanksSaveUnlessItSaysOtherwise) {
   const Order order = make_stop();
-  EXPECT_TRUE(parse_order(write_order(order).value())->may_save);
+  EXPECT_EQ(parse_order(write_order(order).value())->grace, Grace::save);
   EXPECT_EQ(write_order(order)->find("grace"), std::string::npos);
   Order strict = order;
-  strict.may_save = false;
-  EXPECT_FALSE(parse_order(write_order(strict).value())->may_save);
+  for (const Grace grace : {Grace::hold, Grace::none}) {
+    strict.grace = grace;
+    EXPECT_EQ(parse_order(write_order(strict).value())->grace, grace);
+    EXPECT_EQ(strict.waits(), grace == Grace::hold);
+  }
   const std::string payload = write_order(strict).value();
   const auto with = [&](const char* grace) {
     std::string other = payload;
     const size_t at = other.find(R"("grace":"none")");
     return parse_order(other.replace(at, 14, std::string("\"grace\":") + grace));
   };
-  EXPECT_TRUE(with(R"("save")")->may_save);
-  for (const char* odd : {R"("hold")", "7", "null", R"(["save"])"}) {
+  EXPECT_EQ(with(R"("save")")->grace, Grace::save);
+  EXPECT_EQ(with(R"("hold")")->grace, Grace::hold);
+  for (const char* odd : {R"("Hold")", "7", "null", R"(["save"])"}) {
     ASSERT_TRUE(with(odd).ok()) << "obeyed all the same: " << odd;
-    EXPECT_FALSE(with(odd)->may_save) << odd;
+    EXPECT_EQ(with(odd)->grace, Grace::none) << odd;
   }
+}
+
+TEST(OrderTest, AStopNamesTheClauseThatItRestsOn) {
+  Order order = make_stop();
+  EXPECT_EQ(write_order(order)->find("clause"), std::string::npos);
+  order.clause = "4.2";
+  EXPECT_EQ(parse_order(write_order(order).value())->clause, "4.2");
+  order.clause = std::string(4097, 'x');
+  EXPECT_EQ(write_order(order).status().code(), Code::invalid_argument);
 }
 
 TEST(OrderTest, IsThePayloadWhoeverSignedIt) {

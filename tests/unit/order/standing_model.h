@@ -19,6 +19,7 @@ struct Fact {
   Action action = Action::stop;
   int authority = 0;     // whose name and keys it bears
   bool genuine = false;  // whole, and signed as its action asks for
+  bool held = false;     // a stop whose ranks wait in memory
   Scope scope;
   int64_t version = 0, number = 0, issued = 0, until = 0;
   std::set<sign::Digest> names;  // of a lift or resume
@@ -119,7 +120,8 @@ class Model {
         continue;
       }
       const bool pause = !unknown && stop->second.fact->action == Action::pause;
-      const bool may = pause || (placed.fact->action == Action::lift && !running_);
+      const bool held = !unknown && stop->second.fact->held;
+      const bool may = pause || (placed.fact->action == Action::lift && (held || !running_));
       if (!may) continue;
       stands_.erase(stop);
       ended = true;

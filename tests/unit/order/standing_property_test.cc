@@ -121,6 +121,8 @@ class StandingProperty : public testing::Test {
       order.lifts.assign(fact.names.begin(), fact.names.end());
     } else {
       fact.scope = order.scope = any_scope();
+      fact.held = fact.action == Action::stop && one_in(3);
+      if (fact.held) order.grace = Grace::hold;
     }
     if (fact.action == Action::resume) order.accept_until_unix = 0;
     std::string payload = write_order(order).value();

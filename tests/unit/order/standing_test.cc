@@ -308,7 +308,7 @@ TEST_F(StandingTest, APauseEndsByAResumeOrALiftWhileTheJobRuns) {
     const Standing running = judge_running(input({ending, bytes}), {});
     EXPECT_TRUE(running.stops.empty());
     ASSERT_EQ(running.lifted.size(), 1u);
-    EXPECT_EQ(running.lifted[0].action, Action::pause);
+    EXPECT_TRUE(running.lifted[0].waited);
     EXPECT_EQ(running.newly_accepted.size(), 1u);
     EXPECT_TRUE(may_train(input({ending, bytes})));
     EXPECT_TRUE(judge_running(input({bytes}, {ending}), {}).stops.empty()) << "once accepted";
@@ -328,9 +328,40 @@ TEST_F(StandingTest, AResumeEndsNoStop) {
   EXPECT_FALSE(may_train(gone));
 }
 
-TEST_F(StandingTest, AStopGoesBeforeAPause) {
-  const StandingInput in = input({stop(make_pause()), stop(make_stop())});
-  EXPECT_EQ(judge_standing(in).holding()->action(), Action::stop);
+TEST_F(StandingTest, AStopThatHoldsEndsByALiftAloneWhileTheJobRuns) {
+  Order held = make_stop();
+  held.grace = Grace::hold;
+  const std::string bytes = stop(held);
+  EXPECT_TRUE(judge_running(input({bytes}), {}).stops[0].waits());
+  EXPECT_FALSE(may_train(input({bytes})));
+  EXPECT_NE(judge_standing(input({bytes})).permission().to_string().find("account lift"),
+            std::string::npos);
+
+  const std::string resume = stop(make_resume({hash_of(held)}));
+  EXPECT_EQ(judge_running(input({resume, bytes}), {}).stops.size(), 1u);
+  EXPECT_FALSE(may_train(input({resume, bytes})));
+  const std::string ending = lift(make_lift({hash_of(held)}));
+  const Standing running = judge_running(input({ending, bytes}), {});
+  EXPECT_TRUE(running.stops.empty());
+  ASSERT_EQ(running.lifted.size(), 1u);
+  EXPECT_TRUE(running.lifted[0].waited);
+  EXPECT_EQ(running.newly_accepted.size(), 1u);
+  EXPECT_TRUE(may_train(input({ending, bytes})));
+
+  // Where only its trace is left it is a stop like others.
+  StandingInput gone = input({ending});
+  gone.traces.push_back({hash_of(held), "", "ledger", std::nullopt, Trace::Kind::own});
+  EXPECT_FALSE(judge_running(gone, {}).stops.empty());
+}
+
+TEST_F(StandingTest, AStopGoesBeforeOneThatHoldsAndThatBeforeAPause) {
+  Order held = make_stop();
+  held.grace = Grace::hold;
+  const StandingInput two = input({stop(make_pause()), stop(held)});
+  EXPECT_TRUE(judge_standing(two).holding()->waits());
+  EXPECT_EQ(judge_standing(two).holding()->action(), Action::stop);
+  const StandingInput all = input({stop(make_pause()), stop(held), stop(make_stop())});
+  EXPECT_FALSE(judge_standing(all).holding()->waits());
 }
 
 TEST_F(StandingTest, UnderAnExpiredRootAPauseHoldsAndAResumeEndsNothing) {
