@@ -75,7 +75,7 @@ def is_first_rank() -> bool:
 
 
 def watch_launcher(package: str) -> None:
-    """Of Lightning: rank 0 itself starts the other ranks of its node, and says how many there are."""
+    """Of Lightning: rank 0 itself starts the others of its node, and says how many they are."""
     launchers = import_module(f"{package}.strategies.launchers.subprocess_script")
     wrap(launchers._SubprocessScriptLauncher, "_call_children_scripts", _start_others)
 

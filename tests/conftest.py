@@ -14,8 +14,9 @@ def can_cut_networks() -> bool:
     """Whether two network namespaces with a link between them can be made here."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
         return False
-    probe = ["unshare", "--net", "ip", "link", "add", "left", "type", "veth", "peer", "name", "right"]
-    return subprocess.run(probe, check=False, capture_output=True).returncode == 0
+    link = ["ip", "link", "add", "left", "type", "veth", "peer", "name", "right"]
+    made = subprocess.run(["unshare", "--net", *link], check=False, capture_output=True)
+    return made.returncode == 0
 
 
 # No test is skipped: what cannot run here is not collected.

@@ -33,6 +33,8 @@ def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
 def test_after_a_stop_it_goes_on_from_the_checkpoint_that_was_whole(
         account, example, tmp_path, bare):
     trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)
+    said = account("order", "why", tmp_path / "again/account/r").stdout
+    assert f"wrote in plain, by its ledger: state (step {EPOCH // 2})" in said
 
 
 def test_what_a_stop_saves_is_put_back():

@@ -19,6 +19,7 @@ from libaccount._gate import permit
 from .._shared import attach_each, goes_on_from, is_first_rank, watch_launcher, wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from libaccount import Run
@@ -27,7 +28,7 @@ _watched: weakref.WeakKeyDictionary[Any, _Watch] = weakref.WeakKeyDictionary()
 
 
 def attach(fabric: Any, run: Run) -> None:
-    """See ``libaccount.attach``. Call it before ``setup()``, so that a stop can save what it sets up."""
+    """See ``libaccount.attach``. Before ``setup()``, so that a stop can save what that sets up."""
     kind = next(k for k in type(fabric).__mro__ if k.__module__.endswith("fabric.fabric"))
     for name, around in _AROUND.items():
         wrap(kind, name, around)
@@ -116,7 +117,7 @@ def _load(load_: Any, fabric: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
     return load_(fabric, path, *args, **kwargs)
 
 
-_AROUND = {
+_AROUND: dict[str, Callable[..., Any]] = {
     "setup": _set_up,
     "setup_module": _set_up,
     "setup_optimizers": _set_up,

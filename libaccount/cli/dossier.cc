@@ -37,6 +37,7 @@ struct Obeyer {
   std::optional<Story> story;
   std::vector<Rehearsal> rehearsals;
   std::map<std::string, int64_t> refused_exports;
+  std::vector<PlainSave> plain_saves;
   std::map<std::string, std::string> heads;  // by node: lines and root of its ledger
 };
 
@@ -80,6 +81,7 @@ void read_ledgers(Obeyer& obeyer, const std::string& hash) {
     if (rehearsal.order == hash) obeyer.rehearsals.push_back(rehearsal);
   }
   obeyer.refused_exports = told.refused_exports();
+  obeyer.plain_saves = told.plain_saves();
   for (const ledger::NodeReport& node : report->nodes) {
     obeyer.heads[node.node] = fmt::format("{} lines, root {}", node.lines, node.root_hex);
   }
@@ -160,6 +162,7 @@ void put_obeyer(const Obeyer& obeyer) {
     put_line("  its ledgers know nothing of the order");
   }
   put(obeyer.refused_exports);
+  put(obeyer.plain_saves);
 }
 
 // ---- as JSON --------------------------------------------------------------------------------
@@ -198,7 +201,8 @@ Json obeyer_json(const Obeyer& obeyer) {
                        {"trouble", obeyer.trouble},
                        {"story", obeyer.story ? to_json(*obeyer.story) : Json()},
                        {"rehearsals", std::move(rehearsals)},
-                       {"exports_refused", to_json(obeyer.refused_exports)}});
+                       {"exports_refused", to_json(obeyer.refused_exports)},
+                       {"plain_checkpoints", to_json(obeyer.plain_saves)}});
 }
 
 void put_dossier_json(const Dossier& dossier) {

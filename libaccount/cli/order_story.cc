@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "cli/deliver.h"
@@ -78,6 +80,10 @@ void Stories::read(const std::string& node, const Json& line) {
   if (type == "rehearsal") add_rehearsal(node, line);
   if (type == "note" && text_of(line, "kind") == "export_refused") {
     ++refused_exports_[text_of(line, "way")];
+  }
+  if (type == "note" && text_of(line, "kind") == "saved") {
+    const auto step = line.get_integer("step");
+    plain_saves_.push_back({node, text_of(line, "name"), step.ok() ? *step : 0});
   }
   if (type == "start_refused") {
     Story& one = story(text_of(line, "order"));
@@ -192,6 +198,27 @@ Json to_json(const std::map<std::string, int64_t>& refused_exports) {
   Json exports = Json::object();
   for (const auto& [way, times] : refused_exports) exports.set(way, times);
   return exports;
+}
+
+Json to_json(const std::vector<PlainSave>& plain_saves) {
+  Json list = Json::array();
+  for (const PlainSave& one : plain_saves) {
+    list.push(Json::object({{"node", one.node}, {"name", one.name}, {"step", one.step}}));
+  }
+  return list;
+}
+
+void put(const std::vector<PlainSave>& plain_saves) {
+  constexpr size_t kShown = 5;  // the newest are those that somebody would use
+  if (plain_saves.empty()) return;
+  std::string text;
+  const size_t from = plain_saves.size() - std::min(kShown, plain_saves.size());
+  for (size_t i = from; i < plain_saves.size(); ++i) {
+    text += fmt::format("{}{} (step {})", text.empty() ? "" : ", ", plain_saves[i].name,
+                        plain_saves[i].step);
+  }
+  put_line(fmt::format("checkpoints that it wrote in plain, by its ledger: {}{}", text,
+                       from == 0 ? "" : fmt::format(" and {} before", from)));
 }
 
 void put(const std::map<std::string, int64_t>& refused_exports) {

@@ -29,6 +29,13 @@ struct Rehearsal {  // on one node
   int64_t step = 0, quiet_after_ns = 0, unix_ns = 0;
 };
 
+// A checkpoint that the run wrote where anybody who has the file can use it; as far as the job
+// told.
+struct PlainSave {
+  std::string node, name;
+  int64_t step = 0;
+};
+
 struct Story {
   std::string order;  // hash
   std::string what;   // "stop of job r7 by safety officer: evaluation 12 failed"
@@ -50,6 +57,8 @@ class Stories {
   const std::vector<Rehearsal>& rehearsals() const { return rehearsals_; }
   // Exports that were tried and refused, by the way that they were tried.
   const std::map<std::string, int64_t>& refused_exports() const { return refused_exports_; }
+  // In the order of the ledgers.
+  const std::vector<PlainSave>& plain_saves() const { return plain_saves_; }
 
  private:
   Story& story(const std::string& hash);
@@ -62,13 +71,16 @@ class Stories {
   std::map<std::string, Story> by_hash_;
   std::vector<Rehearsal> rehearsals_;
   std::map<std::string, int64_t> refused_exports_;
+  std::vector<PlainSave> plain_saves_;
 };
 
 Json to_json(const Story& story);
 Json to_json(const Rehearsal& rehearsal);
 Json to_json(const std::map<std::string, int64_t>& refused_exports);
+Json to_json(const std::vector<PlainSave>& plain_saves);
 void put(const Story& story);
 void put(const Rehearsal& rehearsal);
 void put(const std::map<std::string, int64_t>& refused_exports);
+void put(const std::vector<PlainSave>& plain_saves);
 
 }  // namespace account::cli

@@ -30,12 +30,14 @@ int why(const WhyWords& words) {
     put_json(Json::object({{"run", report->run},
                            {"orders", std::move(list)},
                            {"rehearsals", std::move(rehearsals)},
-                           {"exports_refused", to_json(told.refused_exports())}}));
+                           {"exports_refused", to_json(told.refused_exports())},
+                           {"plain_checkpoints", to_json(told.plain_saves())}}));
     return kYes;
   }
   for (const Story& story : stories) put(story);
   for (const Rehearsal& rehearsal : told.rehearsals()) put(rehearsal);
   put(told.refused_exports());
+  if (!stories.empty()) put(told.plain_saves());
   if (stories.empty()) put_line(fmt::format("no order has stopped or refused run {}", report->run));
   return kYes;
 }

@@ -23,6 +23,7 @@ namespace {
 using Paths = std::vector<std::string>;
 constexpr std::string_view kPendingName = "root.pending.json";
 constexpr int64_t kSecondsPerDay = 86'400, kMaxDays = 36'500, kNanoseconds = 1'000'000'000;
+constexpr uint64_t kMaxProtocolBytes = uint64_t{64} << 20;
 constexpr int64_t kMaxRoleKeys = 16;  // libaccount/doc/root_format.md
 // libaccount/doc/authority_format.md: whoever obeys leaves receipts, and removes nobody else's.
 constexpr mode_t kFolderMode = 0755, kReceiptsMode = 01777;
@@ -30,7 +31,7 @@ constexpr mode_t kFolderMode = 0755, kReceiptsMode = 01777;
 struct RootWords {
   std::string dir, name;
   Paths stop, lift, root, recovery, revoke, sign;
-  std::optional<std::string> lift_threshold, root_threshold, days, max_quiet;
+  std::optional<std::string> lift_threshold, root_threshold, days, max_quiet, protocol;
   bool json = false;
 };
 
@@ -94,6 +95,11 @@ Status set_numbers(const RootWords& words, order::Root& root) {
   if (words.max_quiet) {
     ACCOUNT_ASSIGN_OR_RETURN(root.max_quiet_seconds, parse_whole("--max-quiet", *words.max_quiet, 1,
                                                                  order::kMaxQuietSeconds));
+  }
+  if (words.protocol) {
+    ACCOUNT_ASSIGN_OR_RETURN(const std::string text,
+                             FileSystem::real().read(*words.protocol, kMaxProtocolBytes));
+    root.protocol_sha256 = sign::to_hex(sign::sha256(text));
   }
   ACCOUNT_ASSIGN_OR_RETURN(const int64_t days,
                            parse_whole("--days", words.days.value_or("365"), 1, kMaxDays));
@@ -378,6 +384,8 @@ void add_root_options(const Verb& verb, RootWords& words) {
   verb.takes("--root-threshold", words.root_threshold,
              "Root keys needed for a root (default: as many as for a lift)");
   verb.takes("--days", words.days, "Until it expires (default 365)");
+  verb.takes("--protocol", words.protocol,
+             "The shutdown protocol, a file whose SHA-256 the root is to hold");
   verb.takes("--max-quiet", words.max_quiet,
              "Seconds that a stop may give a job at most (default 600)");
   verb.takes_many("--sign", words.sign, "ROOT.key to sign with; may be repeated");

@@ -52,6 +52,7 @@ void put_shown_json(const Shown& shown) {
                          {"expires", day_of(root.expires_unix)},
                          {"expired", shown.expired},
                          {"max_quiet_seconds", root.max_quiet_seconds},
+                         {"protocol_sha256", root.protocol_sha256},
                          {"roles", std::move(roles)},
                          {"revoked", texts(root.revoked)},
                          {"warnings", texts(shown.warnings)},
@@ -76,6 +77,9 @@ void put_shown(const Shown& shown) {
   if (root.recovery) put_role(root, *root.recovery, "recovery");
   if (!root.revoked.empty()) put_line(fmt::format("revoked: {}", fmt::join(root.revoked, ", ")));
   put_line(fmt::format("a stop may ask for at most {} s until quiet", root.max_quiet_seconds));
+  if (!root.protocol_sha256.empty()) {
+    put_line("shutdown protocol: SHA-256 " + root.protocol_sha256);
+  }
   put_line(fmt::format("name it as {}#{}", absolute_path(shown.path), shown.chain.pin()));
   for (const std::string& warning : shown.warnings) put_line("think over: " + warning);
   for (const std::string& problem : shown.problems) put_line("problem: " + problem);

@@ -35,6 +35,9 @@ struct StopWords {
   std::optional<std::string> authority, quiet, grace, draft;
   WaitWords wait;
   std::string verb() const { return std::string(order::name(action)); }
+  bool lacks_clause(const order::Root& root) const {
+    return clause.empty() && action != order::Action::rehearse && !root.protocol_sha256.empty();
+  }
 };
 
 struct Target {
@@ -208,6 +211,11 @@ Result<Prepared> prepare(const StopWords& words) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(OpenAuthority authority, open_authority(spec));
   ACCOUNT_ASSIGN_OR_RETURN(std::string payload, payload_of(words, target, authority));
+  if (words.lacks_clause(authority.chain.newest())) {
+    say("account: " + words.verb() +
+        ": the authority has a shutdown protocol, and no --clause of it is named; given all the "
+        "same");
+  }
   sign::Envelope envelope{std::string(order::kOrderType), std::move(payload), {}};
   ACCOUNT_RETURN_IF_ERROR(sign_stop(words, authority, envelope));
   return Prepared{std::move(authority), std::move(envelope)};

@@ -1,7 +1,7 @@
 """Two nodes in network namespaces of their own, whose link is cut as a stop arrives.
 
-Both see the authority's directory, as on a shared file system; their ranks and their store do not see
-each other any more, and no packet says so.
+Both see the authority's directory, as on a shared file system; their ranks and their store do not
+see each other any more, and no packet says so.
 """
 
 import pathlib

@@ -38,8 +38,9 @@ _CLASSES = {
 def attach(trainer: Any, **options: Any) -> Run:
     """Counts what a trainer trains, as a part of a run, which it starts unless one has begun.
 
-    ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer`` or ``Fabric``,
-    an ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a module;
+    ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer`` or
+    ``Fabric``, an ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a
+    module;
     ``options`` are start()'s. What is done depends on it (``integrations/`` has a page for each):
     a step is the trainer's step, what it trains and what it evaluates are told apart, a signed stop
     ends it in its own way and saves its state, its checkpoints link runs, and the model that it
@@ -102,8 +103,8 @@ def _integration_of(trainer: Any) -> ModuleType:
             return _load(known)
     raise Error(
         f"nothing is known of {type(trainer).__module__}.{type(trainer).__qualname__}; attach() "
-        "takes a Transformers or Lightning Trainer, a Fabric, an Accelerator, a DeepSpeed engine, or a torch "
-        "optimizer, GradScaler or module. start() alone counts any loop",
+        "takes a Transformers or Lightning Trainer, a Fabric, an Accelerator, a DeepSpeed engine, "
+        "or a torch optimizer, GradScaler or module. start() alone counts any loop",
         "invalid_argument",
     )
 

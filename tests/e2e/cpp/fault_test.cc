@@ -59,8 +59,12 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
     std::vector<Process> nodes;
     std::vector<RankTrace*> ranks;
     int64_t ordered_ns = 0, quiet_ns = 0;
-    std::string wrong;  // what went wrong; empty: all is well
+    std::string wrong;    // what went wrong; empty: all is well
+    bool jumped = false;  // its keeper answered by a clock that had jumped
   };
+
+  // Of the keeper's wall clock.
+  static bool jumps() { return std::string_view(GetParam().name).starts_with("clock"); }
 
   std::string rank_words(const Trial& trial, int rank, int local) const {
     const Cell& cell = GetParam();
@@ -106,6 +110,11 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
       environment["ACCOUNT_NODE"] = node == 0 ? "left" : "right";
       environment["ACCOUNT_AUTHORITY"] = node == 0 ? trial.authority : trial.other_authority;
       environment["ACCOUNT_QUIET"] = "1";
+      if (jumps()) {
+        environment["LD_PRELOAD"] = CLOCK_JUMP_LIBRARY;
+        environment["CLOCK_JUMP"] = trial.folder + "/jump";
+        script.insert(0, "unset LD_PRELOAD; ");  // the ranks' traces go by the true clock
+      }
       trial.nodes.push_back(Process({ACCOUNT_BINARY, "run", "--", "/bin/sh", "-c", script + "wait"},
                                     environment, trial.folder + "/output-" + std::to_string(node)));
     }
@@ -133,6 +142,9 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
     if (name == "sigstop") kill(victim, SIGSTOP);
     if (name == "keeper_kill") trial.nodes[0].kill(SIGKILL);
     if (name == "keeper_sigstop") trial.nodes[0].kill(SIGSTOP);
+    // Beyond the root's expiry, and to before there was one.
+    if (name == "clock_ahead") std::ofstream(trial.folder + "/jump") << 400 * 86'400;
+    if (name == "clock_back") std::ofstream(trial.folder + "/jump") << -400 * 86'400;
     if (name == "store") {
       std::error_code not_there_yet;
       std::filesystem::rename(trial.folder + "/road", trial.folder + "/lost", not_there_yet);
@@ -146,6 +158,7 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
   // By then the gate is shut on each node: before the stop is latched there. No receipt where there
   // is no room for one.
   int64_t gate_shut_ns(const Trial& trial, int64_t otherwise) const {
+    if (jumps()) return otherwise;  // its receipts go by a clock that jumped
     const order::AuthorityDirectory directory(FileSystem::real(),
                                               *order::parse_authority_spec(trial.authority));
     const auto receipts = directory.read_receipts();
@@ -153,6 +166,16 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
     int64_t latest = 0;
     for (const auto& receipt : *receipts) latest = std::max(latest, receipt.latched_unix_ns);
     return latest;
+  }
+  static void note_jump(Trial& trial) {
+    constexpr int64_t kFar = 100 * 86'400 * kSecond;
+    const order::AuthorityDirectory directory(FileSystem::real(),
+                                              *order::parse_authority_spec(trial.authority));
+    const auto receipts = directory.read_receipts();
+    if (!receipts.ok()) return;
+    for (const auto& receipt : *receipts) {
+      trial.jumped |= std::abs(receipt.latched_unix_ns - trial.ordered_ns) > kFar;
+    }
   }
   void after(Trial& trial) const {
     if (std::string(GetParam().name) != "traces") return;
@@ -188,6 +211,7 @@ class FaultMatrix : public StopTest, public ::testing::WithParamInterface<Cell> 
       node.kill(SIGCONT);
       eventually([&] { return node.has_ended(); }, seconds(60));
     }
+    note_jump(trial);
     after(trial);
     keeper::KeeperOptions options;
     options.place = *keeper::make_place(trial.folder + "/account", trial.run, "left");
@@ -237,12 +261,14 @@ TEST_P(FaultMatrix, NobodyTrainsRunsOrExportsBeyondTheDeadline) {
   }
   for (std::thread& hand : hands) hand.join();
   int64_t worst = 0;
-  int wrong = 0;
+  int wrong = 0, jumped = 0;
   for (const Trial& trial : all) {
     EXPECT_EQ(trial.wrong, "") << trial.run;
     wrong += trial.wrong.empty() ? 0 : 1;
+    jumped += trial.jumped ? 1 : 0;
     worst = std::max(worst, trial.quiet_ns - trial.ordered_ns);
   }
+  EXPECT_EQ(jumped > 0, jumps()) << jumped << " of the keepers' clocks had jumped";
   std::printf(
       "%s: %d trials, %d beyond the deadline (at most %.1f %% with 95 %% confidence), "
       "worst %.2f s from order to last rank gone\n",
@@ -261,7 +287,8 @@ INSTANTIATE_TEST_SUITE_P(
         Cell{.name = "keeper_kill"}, Cell{.name = "keeper_sigstop"},
         Cell{.name = "store", .two_nodes = true}, Cell{.name = "partition", .two_nodes = true},
         Cell{.name = "one_sight", .two_nodes = true}, Cell{.name = "disk_full"},
-        Cell{.name = "traces"}, Cell{.name = "unequal", .couple = false}),
+        Cell{.name = "clock_ahead"}, Cell{.name = "clock_back"}, Cell{.name = "traces"},
+        Cell{.name = "unequal", .couple = false}),
     [](const auto& cell) { return std::string(cell.param.name); });
 
 }  // namespace

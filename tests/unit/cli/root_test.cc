@@ -170,6 +170,33 @@ TEST_F(RootTest, NewOverwritesNoRoot) {
   EXPECT_EQ(testing::read_file(authority() + "/root.json"), before);
 }
 
+TEST_F(RootTest, HoldsTheProtocolThatStopsShouldNameAClauseOf) {
+  make_keys({"officer", "night", "ceo", "cto", "board"});
+  std::ofstream(dir_ / "protocol.md") << "clause 4.2: whoever is on duty stops\n";
+  Words words = new_root();
+  words.insert(words.end(),
+               {"--protocol", dir_ / "protocol.md", "--sign", key("ceo"), "--sign", key("cto")});
+  ASSERT_EQ(account(words).code, 0);
+  const std::string digest = sign::to_hex(sign::sha256("clause 4.2: whoever is on duty stops\n"));
+  EXPECT_EQ(account({"root", "show", authority(), "--json"}).text("protocol_sha256"), digest);
+  EXPECT_THAT(account({"root", "show", authority()}).out, HasSubstr(digest));
+
+  Words stop = {"stop",      "r7",    "--because",    "x",        "--authority",
+                authority(), "--key", key("officer"), "--no-wait"};
+  const Said silent = account(stop);
+  EXPECT_EQ(silent.code, 0) << "it is a stop all the same";
+  EXPECT_THAT(silent.err, HasSubstr("no --clause"));
+  stop.insert(stop.end(), {"--clause", "4.2"});
+  EXPECT_EQ(account(stop).err, "");
+
+  Words missing = new_root();
+  missing[2] = dir_ / "other";
+  missing.insert(missing.end(), {"--protocol", dir_ / "no-such-file"});
+  const Said refused = account(missing);
+  EXPECT_EQ(refused.code, 1);
+  expect_one_line(refused, "no protocol");
+}
+
 TEST_F(RootTest, ShowWarnsOfWhatWouldHurtLater) {
   make_keys({"solo", "ceo", "cto"});
   const Said said =
