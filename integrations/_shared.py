@@ -127,6 +127,21 @@ def _tell(run: Run, resume: str, parents: list[str]) -> bool:
     return True
 
 
+def put_back(parts: dict[str, list[Any]], state: dict[str, Any], how: str) -> None:
+    """Gives the parts of a loop what a stop saved of them; ``how`` is the framework's word for
+    having them ("prepared"). Raises Error where others were saved, and changes nothing then."""
+    for kind, here in parts.items():
+        if len(here) != len(state[kind]):
+            raise Error(
+                f"{len(state[kind])} {kind} were saved, and {len(here)} are {how} here; have the "
+                "same before load()",
+                "invalid_argument",
+            )
+    for kind, here in parts.items():
+        for part, saved in zip(here, state[kind], strict=True):
+            part.load_state_dict(saved)
+
+
 def record_in(folder: str) -> str | None:
     """The compute record that lies in a folder of weights."""
     for path in sorted(Path(folder).glob("*.compute.json")) if os.path.isdir(folder) else ():

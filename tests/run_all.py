@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PYTHON_TESTS = ["tests", "bindings", "integrations", "examples"]
+# The longest first, so that no file is left to one worker alone at the end.
+PYTHON_TESTS = ["integrations", "tests", "bindings", "examples"]
 # A test may be a job of several processes: more files at once only make them wait for each other.
 SIDE_BY_SIDE = min(os.cpu_count() or 1, 4)
 

@@ -14,9 +14,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from libaccount._attach import quietly
-from libaccount._errors import Error, ExportDenied
+from libaccount._errors import ExportDenied
 
-from .._shared import attach_each, goes_on_from, is_first_rank, make_record, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, make_record, put_back, wrap
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -51,15 +51,7 @@ def load(accelerator: Accelerator, state: dict[str, Any]) -> None:
     Call it where ``load_state()`` would stand. The loop itself goes on where the job lets it: what
     it needs for that it has registered with ``register_for_checkpointing()``.
     """
-    for kind, parts in _parts(accelerator).items():
-        if len(parts) != len(state[kind]):
-            raise Error(
-                f"{len(state[kind])} {kind} were saved, and {len(parts)} are prepared here; "
-                "prepare the same before load()",
-                "invalid_argument",
-            )
-        for part, saved in zip(parts, state[kind], strict=True):
-            part.load_state_dict(saved)
+    put_back(_parts(accelerator), state, "prepared")
 
 
 def _parts(accelerator: Accelerator) -> dict[str, list[Any]]:

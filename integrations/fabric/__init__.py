@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from libaccount._errors import Error
 from libaccount._gate import permit
 
-from .._shared import attach_each, goes_on_from, is_first_rank, watch_launcher, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, put_back, watch_launcher, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +47,7 @@ def load(fabric: Any, state: dict[str, Any]) -> None:
     The loop itself goes on where the job lets it. Raises Error where other parts were saved than
     are set up.
     """
-    for kind, parts in _watched[fabric].parts().items():
-        if len(parts) != len(state[kind]):
-            raise Error(
-                f"{len(state[kind])} {kind} were saved, and {len(parts)} are set up here; "
-                "set up the same before load()",
-                "invalid_argument",
-            )
-        for part, saved in zip(parts, state[kind], strict=True):
-            part.load_state_dict(saved)
+    put_back(_watched[fabric].parts(), state, "set up")
 
 
 class _Watch:

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/output.h"
 
 namespace account::cli {
 namespace {
@@ -118,6 +119,7 @@ Result<sign::NamedSecretKey> open_with_passphrase(const std::string& path, std::
     if (key.status().code() != Code::unverified || tries == 1) {
       return key.status().with_context(path);
     }
+    say(fmt::format("account: {}: {}", path, key.status().fault()));
   }
 }
 
