@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+import trainers
 from fixtures import account, clean_environment
 
 
@@ -35,3 +36,18 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path.write_bytes(gzip.decompress(
         pathlib.Path(package, "datasets/data/digits.csv.gz").read_bytes()))
     return path
+
+
+@pytest.fixture(scope="module")
+def example(request: pytest.FixtureRequest, digits: pathlib.Path) -> trainers.Example:
+    """The example.py beside the tests, of those that learn from digits."""
+    return trainers.Example(request.path.parent / "example.py", digits)
+
+
+@pytest.fixture(scope="module")
+def bare(request: pytest.FixtureRequest, example: trainers.Example,
+         tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Its losses without us; as many as the tests' BATCHES, and all different."""
+    losses = example.bare(tmp_path_factory.mktemp("bare"))
+    assert len(losses) == len(set(losses)) == request.module.BATCHES
+    return losses

@@ -2,26 +2,13 @@
 
 import io
 import json
-import pathlib
 
 import pytest
 import torch
 import trainers
 
-EXAMPLE = pathlib.Path(__file__).resolve().parent / "example.py"
 EPOCH = 20  # batches a rank; gradients of two make a step
-
-
-@pytest.fixture(scope="module")
-def example(digits) -> trainers.Example:
-    return trainers.Example(EXAMPLE, digits)
-
-
-@pytest.fixture(scope="module")
-def bare(example, tmp_path_factory) -> list[str]:
-    losses = example.bare(tmp_path_factory.mktemp("bare"))
-    assert len(losses) == len(set(losses)) == 2 * EPOCH
-    return losses
+BATCHES = 2 * EPOCH
 
 
 def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from libaccount._attach import quietly
 from libaccount._gate import permit
 
 from .._shared import attach_each, goes_on_from, is_first_rank, put_back, watch_launcher, wrap
@@ -31,7 +32,7 @@ def attach(fabric: Any, run: Run) -> None:
     kind = next(k for k in type(fabric).__mro__ if k.__module__.endswith("fabric.fabric"))
     for name, around in _AROUND.items():
         wrap(kind, name, around)
-    watch_launcher(kind.__module__.rpartition(".fabric")[0])
+    quietly(watch_launcher, kind.__module__.rpartition(".fabric")[0])
     watch = _watched.setdefault(fabric, _Watch(run))
     run._offer_state(watch.state)
 

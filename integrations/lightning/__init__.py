@@ -46,7 +46,7 @@ def attach(trainer: Any, run: Run) -> None:
     kind = next(k for k in type(trainer).__mro__ if k.__module__.endswith("trainer.trainer"))
     for name, around in _AROUND.items():
         wrap(kind, name, around)
-    watch_launcher(_package_of(kind))
+    quietly(watch_launcher, _package_of(kind))
     strategy = next(
         k for k in type(trainer.strategy).__mro__ if k.__module__.endswith("strategies.strategy")
     )

@@ -16,18 +16,6 @@ EXAMPLE = pathlib.Path(__file__).resolve().parent / "example.py"
 BATCHES = 40  # a rank, in two epochs; gradients of two make a step
 
 
-@pytest.fixture(scope="module")
-def example(digits) -> trainers.Example:
-    return trainers.Example(EXAMPLE, digits)
-
-
-@pytest.fixture(scope="module")
-def bare(example, tmp_path_factory) -> list[str]:
-    losses = example.bare(tmp_path_factory.mktemp("bare"))
-    assert len(losses) == len(set(losses)) == BATCHES
-    return losses
-
-
 def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
     report = trainers.check_counting(account, example, tmp_path, bare)
     assert report["steps"] == BATCHES / 2

@@ -199,20 +199,6 @@ class Answers {
   std::set<std::string> said_;
 };
 
-Json receipt_json(const order::Receipt& receipt) {
-  Json ranks = Json::array();
-  for (const order::Receipt::Rank& rank : receipt.ranks) {
-    ranks.push(
-        Json::object({{"rank", rank.rank}, {"state", rank.state}, {"last_step", rank.last_step}}));
-  }
-  return Json::object({{"run", receipt.run},
-                       {"node", receipt.node},
-                       {"state", receipt.state},
-                       {"how", receipt.how},
-                       {"stop_edge", receipt.stop_edge},
-                       {"ranks", std::move(ranks)}});
-}
-
 std::string path_of(const OpenAuthority& authority, const order::Order& order) {
   return join_path(authority.directory.orders_path(), order.hash_hex() + ".json");
 }
@@ -258,7 +244,7 @@ int after_stop(const OpenAuthority& authority, const order::Verified& verified,
   const bool well = over && answers.missing().empty();
   if (words.json) {
     Json receipts = Json::array();
-    for (const order::Receipt& one : answers.receipts()) receipts.push(receipt_json(one));
+    for (const order::Receipt& one : answers.receipts()) receipts.push(order::to_json(one));
     Json json = order_json(authority, verified);
     json.set("scope", order::to_json(order.scope));
     json.set(order.action == order::Action::rehearse ? "rehearsed" : "quiet", well);

@@ -189,10 +189,7 @@ Json order_json(const Dossier& dossier) {
 
 Json obeyer_json(const Obeyer& obeyer) {
   Json receipts = Json::array(), rehearsals = Json::array(), heads = Json::object();
-  for (const order::Receipt& receipt : obeyer.receipts) {
-    auto parsed = Json::parse(order::write_receipt(receipt), order::kMaxReceiptBytes);
-    if (parsed.ok()) receipts.push(std::move(parsed).value());
-  }
+  for (const order::Receipt& receipt : obeyer.receipts) receipts.push(order::to_json(receipt));
   for (const Rehearsal& rehearsal : obeyer.rehearsals) rehearsals.push(to_json(rehearsal));
   for (const auto& [node, head] : obeyer.heads) heads.set(node, head);
   return Json::object({{"run", obeyer.run},

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "base/files.h"
 #include "cli/host.h"
@@ -116,6 +117,10 @@ class Command {
     return error;
   }
 
+  // SIGTERM, once: a launcher that is cleaning up is not asked again.
+  void ask_to_end() {
+    if (!std::exchange(asked_, true)) send(SIGTERM);
+  }
   void send(int signal) const {
     if (pid_ > 0 && !exit_.has_value()) kill(pid_, signal);
   }
@@ -144,6 +149,7 @@ class Command {
   sigset_t watched_, before_{};
   int signals_ = -1;
   pid_t pid_ = -1;
+  bool asked_ = false;
   std::optional<int> exit_;
 };
 
@@ -164,12 +170,12 @@ int become(std::vector<std::string> words) {
 
 // A launcher may wait for nodes that it has lost long after its own ranks were stopped: the machine
 // is not to be held for that.
-void end_what_is_left(const Command& command, const keeper::Keeper& keeper) {
+void end_what_is_left(Command& command, const keeper::Keeper& keeper) {
   constexpr int64_t kTermAfterNs = keeper::Brake::kEndAfterNs;
   constexpr int64_t kKillAfterNs = kTermAfterNs + 10'000'000'000;
   const int64_t idle = keeper.idle_under_stop_ns();
   if (idle >= kKillAfterNs) return command.send(SIGKILL);
-  if (idle >= kTermAfterNs) command.send(SIGTERM);
+  if (idle >= kTermAfterNs) command.ask_to_end();
 }
 
 // Turns the keeper until the command has ended.

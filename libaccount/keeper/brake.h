@@ -74,6 +74,8 @@ class Brake {
   bool turn(const std::vector<Watch*>& ranks, const JobTotals::View& view);
 
   Phase phase() const { return phase_; }
+  // On the monotonic clock; 0 while they are not.
+  int64_t quiet_since_ns() const { return phase_ == Phase::quiet ? quiet_at_ns_ : 0; }
   const Decision& decision() const { return decision_; }
   // By rank. One that has left and been sealed is no longer watched, and still has its last step.
   const std::map<int, LastStep>& last_steps() const { return last_steps_; }

@@ -202,8 +202,9 @@ bool Keeper::turn() {
 void Keeper::host_ended(int exit_code) { host_exit_ = exit_code; }
 
 int64_t Keeper::idle_under_stop_ns() const {
-  if (stop_ == nullptr || !stop_->stopping()) return 0;
-  return world_.clock.monotonic_ns() - idle_since_ns_;
+  const int64_t quiet_since = brake_.quiet_since_ns();
+  if (stop_ == nullptr || !stop_->stopping() || quiet_since == 0) return 0;
+  return world_.clock.monotonic_ns() - std::max(quiet_since, idle_since_ns_);
 }
 
 void Keeper::beat() {

@@ -92,7 +92,7 @@ class Keeper {
   // stopped it: then the host's own exit code says so.
   Status stopped() const;
 
-  // Since when nobody has trained under a stop, so that the host's command has nothing to wait for;
+  // For how long nobody has lived under a stop, so that the host's command has nothing to wait for;
   // 0 while somebody does, or no order stops.
   int64_t idle_under_stop_ns() const;
 

@@ -22,6 +22,14 @@ std::string reason_of(const StandingStop& stop) {
   return order.reason.empty() ? text : text + ": " + order.reason;
 }
 
+// By what it says; who signed it is judged later.
+bool lets_wait(std::string_view envelope) {
+  const auto sealed = sign::parse_envelope(envelope, order::kMaxOrderBytes);
+  if (!sealed.ok()) return false;
+  const auto order = order::parse_order(sealed->payload);
+  return order.ok() && order->waits();
+}
+
 }  // namespace
 
 Stop::Stop(const Clock& clock, StopOptions options, Authorities authorities)
@@ -70,11 +78,7 @@ void Stop::remember(const std::vector<Json>& events) {
     if (type == "order" && digest.ok()) {
       traces_.push_back({*digest, pin, "ledger", std::nullopt, order::Trace::Kind::own});
       // What ranks wait for is known again by its bytes; a trace alone would stand as a stop.
-      const auto action = event.get_string("action");
-      const auto waits = event.get_bool("waits");
-      const bool kept =
-          (waits.ok() && *waits) || (action.ok() && *action == order::name(Action::pause));
-      if (kept && envelope.ok()) kept_[pin].push_back({"ledger", *envelope});
+      if (envelope.ok() && lets_wait(*envelope)) kept_[pin].push_back({"ledger", *envelope});
     } else if (type == "note") {
       learn(event);
     } else if (type == "rehearsal" && digest.ok()) {
@@ -278,7 +282,6 @@ void Stop::obey(const StandingStop& stop) {
   }
   Json body = Json::object({{"order", sign::to_hex(stop.order)},
                             {"action", order::name(stop.action())},
-                            {"waits", stop.waits()},
                             {"pin", stop.authority},
                             {"because", stop.because},
                             {"job", order::to_json(options_.job)}});

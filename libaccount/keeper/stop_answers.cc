@@ -39,33 +39,21 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
 
 constexpr int kShutdownExitCode = 86;  // of every process that a stop ended or refused
 
+// A receipt, and what its order says.
 Json Stop::summary_of(const StandingStop& stop, const order::Receipt& receipt) const {
-  Json summary = Json::object({{"format", "account-stop/1"},
-                               {"run", receipt.run},
-                               {"node", receipt.node},
-                               {"state", receipt.state},
-                               {"order", sign::to_hex(stop.order)},
-                               {"action", order::name(stop.action())},
-                               {"because", stop.because},
-                               {"ends_with", stop.action() == Action::pause ? "resume" : "lift"}});
-  if (stop.known) {
-    const order::Order& order = stop.known->order;
-    if (order.action == Action::stop) summary.set("grace", order::name(order.grace));
-    summary.set("authority", order.authority);
-    summary.set("reason", order.reason);
-    summary.set("ordered_by", order.ordered_by);
-    summary.set("clause", order.clause);
-  }
+  Json summary = order::to_json(receipt);
+  summary.set("format", "account-stop/1");
+  summary.set("action", order::name(stop.action()));
+  summary.set("because", stop.because);
+  summary.set("ends_with", stop.action() == Action::pause ? "resume" : "lift");
   const bool ends = !stop.waits() || receipt.state == "refused";
   if (ends) summary.set("exit_code", kShutdownExitCode);
-  summary.set("how", receipt.how);
-  summary.set("stop_edge", receipt.stop_edge);
-  Json ranks = Json::array();
-  for (const auto& rank : receipt.ranks) {
-    ranks.push(
-        Json::object({{"rank", rank.rank}, {"state", rank.state}, {"last_step", rank.last_step}}));
-  }
-  summary.set("ranks", std::move(ranks));
+  if (!stop.known) return summary;
+  const order::Order& order = stop.known->order;
+  if (order.action == Action::stop) summary.set("grace", order::name(order.grace));
+  summary.set("reason", order.reason);
+  summary.set("ordered_by", order.ordered_by);
+  summary.set("clause", order.clause);
   return summary;
 }
 
@@ -79,6 +67,8 @@ Json Stop::summarise(const Brake& brake) const {
   const auto first = std::ranges::min_element(standing_, {}, &StandingStop::weight);
   if (obeyed != nullptr || first == standing_.end()) return {};
   order::Receipt refused;
+  refused.order = first->order;
+  refused.authority = first->authority;
   refused.run = options_.job.run;
   refused.node = options_.node;
   refused.state = "refused";

@@ -14,6 +14,7 @@
 
 #include "account/status.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "order/order.h"
 #include "order/root.h"
 #include "order/standing.h"
@@ -52,6 +53,7 @@ struct Receipt {
   // or were refused; a rehearsal is over.
   bool at_rest() const;
 };
+Json to_json(const Receipt& receipt);
 std::string write_receipt(const Receipt& receipt);
 Result<Receipt> parse_receipt(std::string_view bytes);
 

@@ -103,7 +103,8 @@ Result<LogReport> AuthorityLog::read() const {
       line = std::move(unread);
     }
     report.lines.push_back(std::move(line).value());
-    if (end == std::string_view::npos) {
+    report.torn = end == std::string_view::npos;
+    if (report.torn) {
       report.faults.push_back(fault_at(path_, number, "is cut short"));
     }
   }
@@ -113,8 +114,6 @@ Result<LogReport> AuthorityLog::read() const {
 Status AuthorityLog::append(std::string_view what, Json facts) const {
   ACCOUNT_ASSIGN_OR_RETURN(const auto held, lock(files_, path_ + ".lock"));
   ACCOUNT_ASSIGN_OR_RETURN(const LogReport so_far, read());
-  const bool torn =
-      !so_far.faults.empty() && so_far.faults.back().fault().ends_with("is cut short");
   Json line = Json::object({{"number", static_cast<int64_t>(so_far.lines.size()) + 1},
                             {"previous", sign::to_hex(so_far.head())},
                             {"time", to_iso8601(clock_.unix_ns())},
@@ -122,7 +121,7 @@ Status AuthorityLog::append(std::string_view what, Json facts) const {
                             {"by", writer()}});
   for (const Json::Member& fact : facts.members()) line.set(fact.first, fact.second);
   ACCOUNT_ASSIGN_OR_RETURN(const auto file, files_.open_append(path_));
-  ACCOUNT_RETURN_IF_ERROR(file->append((torn ? "\n" : "") + line.dump() + "\n"));
+  ACCOUNT_RETURN_IF_ERROR(file->append((so_far.torn ? "\n" : "") + line.dump() + "\n"));
   return file->sync();
 }
 

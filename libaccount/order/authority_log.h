@@ -34,6 +34,7 @@ struct LogLine {
 struct LogReport {
   std::vector<LogLine> lines;
   std::vector<Status> faults;  // where it was changed or cut
+  bool torn = false;           // the last line has no end
   sign::Digest head() const { return lines.empty() ? sign::Digest{} : lines.back().digest; }
 };
 

@@ -54,7 +54,7 @@ bool Receipt::at_rest() const {
   return std::find(std::begin(kAtRest), std::end(kAtRest), state) != std::end(kAtRest);
 }
 
-std::string write_receipt(const Receipt& receipt) {
+Json to_json(const Receipt& receipt) {
   Json ranks = Json::array();
   for (const Receipt::Rank& rank : receipt.ranks) {
     ranks.push(
@@ -74,8 +74,10 @@ std::string write_receipt(const Receipt& receipt) {
   set_time(json, "quiet_by_unix_ns", receipt.quiet_by_unix_ns);
   json.set("job", to_json(receipt.job));
   json.set("ranks", std::move(ranks));
-  return json.dump() + "\n";
+  return json;
 }
+
+std::string write_receipt(const Receipt& receipt) { return to_json(receipt).dump() + "\n"; }
 
 Result<Receipt> parse_receipt(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(const Json json, Json::parse(bytes, kMaxReceiptBytes));

@@ -14,7 +14,6 @@ import nacl.exceptions
 import nacl.pwhash
 import nacl.signing
 import pytest
-from harness import Account
 
 WORDS = "correct horse battery"
 
@@ -141,9 +140,10 @@ def test_a_passphrase_is_changed_given_and_taken_away(key, account, tmp_path, pa
 
 
 @pytest.mark.parametrize("content", ["", "\n", "x" * 1025])
-def test_a_passphrase_that_is_none_makes_no_key(content, tmp_path, passphrase_file):
+def test_a_passphrase_that_is_none_makes_no_key(content, account, tmp_path, passphrase_file):
     passphrase_file.write_text(content)
-    Account()("key", "new", "bob", "--dir", tmp_path, "--passphrase", expect=None)
+    refused = account("key", "new", "bob", "--dir", tmp_path, "--passphrase", expect=1)
+    assert len(refused.stderr.splitlines()) == 1
     assert not (tmp_path / "bob.key").exists()
     assert not (tmp_path / "bob.pub").exists()
 
