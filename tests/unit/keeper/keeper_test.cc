@@ -10,7 +10,10 @@
 #include <thread>
 
 #include "keeper/device_rate.h"
+#include "order/authority.h"
+#include "support/temp_dir.h"
 #include "unit/keeper/support.h"
+#include "unit/order/support.h"
 
 namespace account::keeper {
 namespace {
@@ -382,6 +385,31 @@ TEST_F(KeeperFixture, AHostWhoseCommandOpensNothingIsToldSo) {
   end();
   EXPECT_TRUE(said("nothing was counted"));
   EXPECT_EQ(verify().nodes[0].gaps.size(), 1u);
+}
+
+TEST_F(KeeperFixture, ACommandIsLeftOverFromTheStopOnHoweverLongNobodyCame) {
+  const order::Authority keys;
+  const testing::TempDir authority;
+  std::filesystem::create_directories(authority / "receipts");
+  const order::AuthorityDirectory directory(FileSystem::real(), {authority.path(), ""});
+  ASSERT_TRUE(directory.publish_root(keys.signed_root(keys.root())).ok());
+  KeeperOptions options;
+  options.place = place_;
+  options.hosted = true;
+  options.authorities = {authority.path()};
+  auto keeper = Keeper::open(options, {disk_, clock_, say(), nullptr});
+  ASSERT_TRUE(keeper.ok()) << keeper.status().to_string();
+  keeper_ = std::move(keeper).value();
+  turn_for(300 * kSecond);
+  EXPECT_EQ(keeper_->idle_under_stop_ns(), 0);
+  const std::string stop =
+      order::sign_order(order::make_stop({order::Scope::Kind::all, ""}), {&keys.stop_a});
+  ASSERT_TRUE(directory.publish_order(*sign::parse_envelope(stop, order::kMaxOrderBytes)).ok());
+  turn_for(10 * kSecond);
+  EXPECT_GT(keeper_->idle_under_stop_ns(), 0);
+  EXPECT_LE(keeper_->idle_under_stop_ns(), 11 * kSecond);
+  turn_for(60 * kSecond);
+  EXPECT_GE(keeper_->idle_under_stop_ns(), 60 * kSecond);
 }
 
 TEST_F(KeeperFixture, ALoneKeeperEndsAfterItsLastRank) {
