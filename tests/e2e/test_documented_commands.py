@@ -1,4 +1,4 @@
-"""Every `account` command of README.md and docs/cli.md, as it stands there, in one folder.
+"""Every `account` command of README.md, docs/tour.md and docs/cli.md, as it stands there.
 
 What a command is about is prepared: keys, weights, an authority, a run that trains. Their names are
 those of the pages, but for `account/RUN` and `/srv/acme`; eight ranks are two here. A command that
@@ -214,7 +214,13 @@ def run_page(folder: Folder, page: pathlib.Path, least: int) -> None:
 def test_every_command_of_the_readme_ends_well(folder):
     base_model(folder)
     folder.run(AUTHORITY.format(folder.authority))
-    run_page(folder, harness.ROOT / "README.md", least=15)
+    run_page(folder, harness.ROOT / "README.md", least=7)
+
+
+def test_every_command_of_the_tour_ends_well(folder):
+    base_model(folder)
+    folder.run(AUTHORITY.format(folder.authority))
+    run_page(folder, harness.ROOT / "docs/tour.md", least=15)
     assert folder.jobs["paused"].process.poll() is None, "the lift let it go on"
     assert "verified" in folder.run("account verify account/my-run")
 
