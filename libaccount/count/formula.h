@@ -105,6 +105,10 @@ ACCOUNT_API bool fill(const std::vector<std::optional<std::vector<int64_t>>>& nu
 // What a type that is not one real number an element makes of a formula's multiply-adds.
 ACCOUNT_API void apply_dtype(Counted& counted, DType dtype) noexcept;
 
+// One real number an element, by the order of keys.h: apply_dtype() has nothing to do. (Nor for
+// integers, which are too rare to be told apart here.)
+constexpr bool is_plain_float(DType dtype) noexcept { return dtype < DType::float4_e2m1fn_x2; }
+
 // The operations of one call: the row's formula, then what type and phase make of them. A complex
 // multiply-add is 8 real operations (4 multiplications, 4 additions) where a real one is 2; an
 // element of float4_e2m1fn_x2 holds two numbers. What only repeats earlier operations (phase
@@ -112,14 +116,18 @@ ACCOUNT_API void apply_dtype(Counted& counted, DType dtype) noexcept;
 inline Counted count_call(const Row& row, const Arguments& arguments, DType dtype,
                           Phase phase) noexcept {
   Counted counted = row.formula(arguments);
-  if (dtype >= DType::float4_e2m1fn_x2 && !row.real) [[unlikely]]
+  if (!is_plain_float(dtype) && !row.real) [[unlikely]]
     apply_dtype(counted, dtype);
   if (phase == Phase::recompute) counted.figures.model = OpCount();
   return counted;
 }
 
-// The closed form behind the hot rows. Dense, a fused multiply-add counts 2; no size may be
-// negative or reach 2^31.
+// Small enough for the closed form: no size is negative or reaches 2^31.
+constexpr bool is_small(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
+  return static_cast<uint64_t>(batch | m | k | n) >> 31 == 0;
+}
+
+// The closed form behind the hot rows. Dense, a fused multiply-add counts 2; is_small() holds.
 inline Figures matmul_figures(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
   const Uint128 mk = static_cast<Uint128>(static_cast<uint64_t>(m)) * static_cast<uint64_t>(k);
   const Uint128 bn = static_cast<Uint128>(static_cast<uint64_t>(batch)) * static_cast<uint64_t>(n);

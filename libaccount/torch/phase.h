@@ -26,7 +26,7 @@ namespace account::torch {
 // True if the graph task on this thread was started with create_graph. Precondition: there is one.
 bool task_creates_graph();
 
-inline Phase current_phase(const ThreadState& state) {
+[[gnu::always_inline]] inline Phase current_phase(const ThreadState& state) {
   const int task = ::torch::autograd::get_current_graph_task_id();
   const bool in_task = task >= 0;
   if (!in_task && state.optimizer_task == ThreadState::kNoOptimizer) return Phase::forward;

@@ -13,11 +13,31 @@
 #include <string_view>
 
 namespace account::torch {
+
+template <>
+struct Factors<at::_ops::mm> : FactorsAt<0, 1, 2> {};
+template <>
+struct Factors<at::_ops::addmm> : FactorsAt<1, 2, 2> {};
+template <>
+struct Factors<at::_ops::bmm> : FactorsAt<0, 1, 3> {};
+template <>
+struct Factors<at::_ops::baddbmm> : FactorsAt<1, 2, 3> {};
+
 namespace {
+
+// What count_product() takes for granted is what the op's row says.
+template <class Op>
+bool reads_factors(const Reading& reading) {
+  using At = Factors<Op>;
+  return reading.dtype_position == At::kLeft &&
+         reading.index_of[static_cast<size_t>(At::kLeft)] == 0 &&
+         reading.index_of[static_cast<size_t>(At::kRight)] == 1;
+}
 
 template <class Op>
 bool register_if(::torch::Library& library, const WatchedOp& op, std::string_view overload) {
   if (op.name() != Op::name || overload != Op::overload_name) return false;
+  if (Factors<Op>::kDims > 0 && !reads_factors<Op>(op.dense)) return false;
   using Kernel = TypedKernel<Op>;
   Kernel::watched = op;
   library.impl(Op::name, TORCH_FN(Kernel::call));

@@ -5,13 +5,26 @@
 #include <torch/library.h>
 
 #include <string_view>
+#include <tuple>
 #include <utility>
 
+#include "count/transcript.h"
 #include "count/uncounted.h"
 #include "torch/arguments.h"
+#include "torch/category.h"
+#include "torch/phase.h"
 #include "torch/watch.h"
 
 namespace account::torch {
+
+// Where a product of two matrices, or of two batches of them, has its factors in the op's schema,
+// and how many dimensions they have: 0 for an op that is none.
+template <int kLeftAt, int kRightAt, int kDimensions>
+struct FactorsAt {
+  static constexpr int kLeft = kLeftAt, kRight = kRightAt, kDims = kDimensions;
+};
+template <class Op>
+struct Factors : FactorsAt<0, 0, 0> {};
 
 // One instance an op of at::_ops; `watched` is filled at install, before the kernel is registered.
 template <class Op, class Schema = typename Op::schema>
@@ -29,11 +42,47 @@ struct TypedKernel<Op, Out(In...)> {
       return call_undense(watch, keys, std::forward<In>(in)...);
     }
     Out out = Op::redispatch(below_us(keys), in...);
-    if (watch.counts()) count(watched.dense, first_output(out), in...);
+    if (watch.counts()) count_dense(first_output(out), in...);
     return out;
   }
 
  private:
+  static void count_dense(const at::Tensor& output, const In&... in) noexcept {
+    if constexpr (Factors<Op>::kDims > 0) {
+      const auto all = std::tie(in...);
+      if (count_product(std::get<Factors<Op>::kLeft>(all), std::get<Factors<Op>::kRight>(all)))
+          [[likely]]
+        return;
+    }
+    count(watched.dense, output, in...);
+  }
+
+  // A plain product by the closed form that its row's formula has too, with no list of arguments in
+  // between. False where anything is out of the ordinary, or the call is to be recorded: count()
+  // then does what is to be done, or says what is wrong.
+  static bool count_product(const at::Tensor& a, const at::Tensor& b) noexcept {
+    constexpr size_t kDims = Factors<Op>::kDims;
+    try {
+      const at::IntArrayRef left = a.unsafeGetTensorImpl()->sizes();
+      const at::IntArrayRef right = b.unsafeGetTensorImpl()->sizes();
+      const DType dtype = to_dtype(a.scalar_type());
+      if (left.size() != kDims || right.size() != kDims || !count::is_plain_float(dtype))
+        return false;
+      const int64_t batch = kDims == 3 ? left[0] : 1, other_batch = kDims == 3 ? right[0] : 1;
+      const int64_t m = left[kDims - 2], k = left[kDims - 1], n = right[kDims - 1];
+      if (k != right[kDims - 2] || batch != other_batch || !count::is_small(batch, m, k, n) ||
+          count::recording.load(std::memory_order_relaxed))
+        return false;
+      const tally::Key key{watched.op_id, dtype, current_phase(thread_state), current_category()};
+      Figures figures = count::matmul_figures(batch, m, k, n);
+      if (key.phase == Phase::recompute) figures.model = OpCount();
+      (void)keep(key, figures);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   // A layout without sizes that say all. Where there is no formula for it, the ops that this one is
   // made of may have one.
   static Out call_undense(Watch& watch, c10::DispatchKeySet keys, In... in) {

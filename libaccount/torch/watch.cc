@@ -72,16 +72,8 @@ void count_call(const WatchedOp& op, const Reading& reading, const count::Argume
     return list_uncounted(reading.row->op, count::name(counted.decline),
                           count::bound_of_call(arguments));
   }
-  if (thread_state.regions > 0) {
-    thread_state.shadow = saturating_add(thread_state.shadow, counted.figures.executed);
-    return;
-  }
-  ++thread_state.counted;
-  if (attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    if (look_after(key, counted.figures)) return;
-  }
-  tally::add(key, counted.figures);
-  if (count::recording.load(std::memory_order_relaxed)) [[unlikely]] {
+  const bool in_tally = keep(key, counted.figures);
+  if (in_tally && count::recording.load(std::memory_order_relaxed)) [[unlikely]] {
     count::record(*reading.row, arguments, key, counted.figures);
   }
 }

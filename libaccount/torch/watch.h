@@ -89,6 +89,21 @@ inline void attend(Attention to, bool on) noexcept {
 // Gives it that; true if the call is not to be counted now. For `attention` that is not 0.
 bool look_after(tally::Key key, const Figures& figures) noexcept;
 
+// Keeps what one call computed, where that belongs now; true if in the tally. Inlined, so that no
+// key is put together in memory: reading one back at once costs as much as all of this.
+[[gnu::always_inline]] inline bool keep(tally::Key key, const Figures& figures) noexcept {
+  if (thread_state.regions > 0) {
+    thread_state.shadow = saturating_add(thread_state.shadow, figures.executed);
+    return false;
+  }
+  ++thread_state.counted;
+  if (attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    if (look_after(key, figures)) return false;
+  }
+  tally::add(key, figures);
+  return true;
+}
+
 // Where a redispatch from our kernels goes: to whatever lies below BackendSelect.
 inline c10::DispatchKeySet below_us(c10::DispatchKeySet keys) {
   return keys &

@@ -30,6 +30,8 @@ MODES = {
     "max-autotune": [STEP],
     "cpp_wrapper": [STEP],
     "aot_eager": [STEP],
+    "moved nodes": [{"forward": 2 * 2 * 4 * 8 * 16, "backward": 2 * 2 * 2 * 4 * 8 * 16}],
+    "grad inside": [STEP],
     "graph break": [STEP],
     "checkpoint eager": [AGAIN],
     "checkpoint inside": [AGAIN],

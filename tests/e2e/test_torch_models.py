@@ -132,6 +132,28 @@ def test_mixtral_counts_each_token_at_each_of_its_experts(experts):
     assert ("aten::_grouped_mm" in ours.by_op) == (experts == "grouped_mm")
 
 
+def bert():
+    """Norms behind the sums: its compiler moves nodes of the backward into the forward."""
+    config = transformers.BertConfig(
+        hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS, vocab_size=VOCABULARY, max_position_embeddings=64)
+    return transformers.BertForMaskedLM(config)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**LLAMA)), bert])
+def test_a_compiled_model_counts_as_it_does_without_the_compiler(make):
+    net = make().eval()
+    eager, _ = step(net, ids())
+    compiled = torch.compile(net)
+    compiled(ids()).logits.sum().backward()
+    with account.count() as ours:
+        compiled(ids()).logits.sum().backward()
+    assert ours.uncounted == []
+    assert ours.by_phase == eager.by_phase
+    assert (ours.model, ours.lower, ours.by_dtype) == (eager.model, eager.lower, eager.by_dtype)
+
+
 class LanguageModel(nn.Module):
     """Recurrent, over two layers."""
 

@@ -116,22 +116,29 @@ def _phase_of(nodes: list[Any]) -> Callable[[Any], str]:
     """The phase of a graph's nodes, by a word of count/keys.h; empty: that in which it is called.
 
     In a backward graph, a node of the forward is one that is computed again. The forward graph of
-    training is recomputed if a backward calls it, though autograd is off inside ("training").
+    training, into which the partitioner moves some of the backward's nodes, is recomputed if a
+    backward calls it, though autograd is off inside ("training"). A graph of both, from
+    torch.autograd.grad within compiled code, says of each node which it is.
     """
     inputs = [node.name for node in nodes if node.op == "placeholder"]
-    if any(node.meta.get("autograd_backward") for node in nodes) or any(
-        name.startswith("tangents_") for name in inputs
-    ):
-        again = "recompute"
-        return lambda node: (
-            again if node.meta.get("partitioner_tag") == "is_forward" else "backward"
-        )
+    if any(name.startswith("tangents_") for name in inputs):
+        return _within_backward
     autograd = sys.modules.get("torch._dynamo.compiled_autograd")
     if getattr(autograd, "in_compiled_autograd_region", False):
-        return lambda node: "backward"
+        return _within_backward
     if any(name.startswith("primals_") for name in inputs):
         return lambda node: "training"
-    return lambda node: ""
+    return _within_both
+
+
+def _within_backward(node: Any) -> str:
+    return "recompute" if node.meta.get("partitioner_tag") == "is_forward" else "backward"
+
+
+def _within_both(node: Any) -> str:
+    if not node.meta.get("autograd_backward"):
+        return ""
+    return "recompute" if node.name.endswith("_recomputed") else "backward"
 
 
 def _add_calls(graph: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:

@@ -100,6 +100,24 @@ def _(x: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(x)
 
 
+class Residual(torch.nn.Module):
+    """Whose backward has nodes that the compiler moves into the forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = torch.nn.Linear(8, 16), torch.nn.Linear(16, 8)
+        self.before, self.after = torch.nn.LayerNorm(8), torch.nn.LayerNorm(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.before(x + 1)
+        return self.after(x + self.narrow(self.wide(x).relu()))
+
+
+def grad_inside() -> Step:
+    x = torch.ones(4, 8, requires_grad=True)
+    return torch.compile(lambda: torch.autograd.grad(NET(x).sum(), [x, *NET.parameters()]))
+
+
 def flex() -> Step:
     from torch.nn.attention.flex_attention import flex_attention
 
@@ -123,6 +141,8 @@ MODES: dict[str, Callable[[], list[Step]]] = {
     "max-autotune": lambda: [train(torch.compile(NET, mode="max-autotune"))],
     "cpp_wrapper": lambda: [train(torch.compile(NET, options={"cpp_wrapper": True}))],
     "aot_eager": lambda: [train(torch.compile(NET, backend="aot_eager"))],
+    "moved nodes": lambda: [train(torch.compile(Residual()))],
+    "grad inside": lambda: [grad_inside()],
     "graph break": lambda: [train(torch.compile(graph_break(NET)))],
     "checkpoint eager": lambda: [train(lambda x: checkpoint(NET, x, use_reentrant=False))],
     "checkpoint inside": lambda: [
