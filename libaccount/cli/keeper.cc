@@ -10,6 +10,7 @@
 
 #include "cli/host.h"
 #include "cli/output.h"
+#include "cli/requeue.h"
 #include "cli/verbs.h"
 #include "run/configuration.h"
 
@@ -84,7 +85,9 @@ int keep(const KeeperWords& words) {
   const keeper::Surroundings surroundings = real_surroundings();
   auto keeper = keeper::Keeper::open(*options, surroundings);
   if (!keeper.ok()) return give_up(surroundings, options->place, keeper.status());
+  Requeue requeue(process_environment(), surroundings.clock);
   while ((*keeper)->turn()) {
+    requeue.turn(**keeper);
     pollfd wait{signals, POLLIN, 0};
     constexpr int kTurnMilliseconds = keeper::Keeper::kTurnNs / 1'000'000;
     signalfd_siginfo signal;

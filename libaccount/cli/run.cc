@@ -17,6 +17,7 @@
 #include "base/files.h"
 #include "cli/host.h"
 #include "cli/output.h"
+#include "cli/requeue.h"
 #include "cli/verbs.h"
 #include "run/configuration.h"
 
@@ -179,12 +180,13 @@ void end_what_is_left(Command& command, const keeper::Keeper& keeper) {
 }
 
 // Turns the keeper until the command has ended.
-int accompany(Command& command, keeper::Keeper* keeper) {
+int accompany(Command& command, keeper::Keeper* keeper, Requeue& requeue) {
   std::optional<int> code;
   while (!code.has_value()) {
     if (keeper != nullptr) {
       keeper->turn();
       end_what_is_left(command, *keeper);
+      requeue.turn(*keeper);
     }
     code = command.wait_a_turn();
   }
@@ -234,11 +236,13 @@ int run(const HostWords& words, const std::vector<std::string>& words_of_command
   auto opened = open_keeper(*options, surroundings);
   if (!opened.ok()) return fail("run", opened.status());
   const std::unique_ptr<keeper::Keeper> keeper = std::move(opened).value();
+  Requeue requeue(*environment, surroundings.clock);
   set_environment(*settings);
   const int error = command.start(words_of_command);
-  const int code =
-      error != 0 ? not_started(words_of_command[0], error) : accompany(command, keeper.get());
+  const int code = error != 0 ? not_started(words_of_command[0], error)
+                              : accompany(command, keeper.get(), requeue);
   if (keeper == nullptr) return code;
+  requeue.finish(*keeper);
   finish(*keeper, code);
   const Status stopped = keeper->stopped();
   return stopped.ok() ? code : exit_code(stopped);

@@ -66,6 +66,8 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
 }
 
 void Brake::write_cause(tally::Control& control) const {
+  const int64_t quiet_by_ns = cause_.ends ? began_ns_ + quiet_ns() : 0;
+  control.quiet_by_ns.store(static_cast<uint64_t>(quiet_by_ns), std::memory_order_relaxed);
   std::memcpy(control.order, cause_.order.data(), cause_.order.size());
   write_reason(control, cause_.reason);
   if (cause_.shuts_gate) {
@@ -105,6 +107,7 @@ void Brake::release(const std::vector<Watch*>& ranks) {
     tally::Control& control = watch->page->layout().control;
     write_reason(control, "");
     std::memset(control.order, 0, sizeof(control.order));
+    control.quiet_by_ns.store(0, std::memory_order_relaxed);
     control.gate.store(0, std::memory_order_release);
     control.command.store(static_cast<uint32_t>(Command::none), std::memory_order_seq_cst);
     wake(control);
@@ -119,7 +122,9 @@ std::optional<sign::Digest> Brake::left_waiting(const std::vector<Watch*>& ranks
   std::optional<sign::Digest> order;
   for (const Watch* watch : ranks) {
     const tally::Control& control = watch->page->layout().control;
-    if (control.command.load() == static_cast<uint32_t>(Command::none)) continue;
+    // One that died between the two words leaves a gate that is shut and nobody who waits.
+    const bool waits = control.command.load() != static_cast<uint32_t>(Command::none);
+    if (!waits && control.gate.load() == 0) continue;
     sign::Digest here{};
     std::memcpy(here.data(), control.order, here.size());
     order = order ? std::max(*order, here) : here;
@@ -229,8 +234,10 @@ int64_t Brake::resting_since(const Watch& watch) {
   const int64_t now = clock_.monotonic_ns();
   const uint32_t word = watch.page->layout().edge.saving.load(std::memory_order_acquire);
   Save& save = saves_[watch.line.id];
-  if (word != save.word) save = {word, now, now};
-  if (word != 0 && now - save.moved_ns < kSaveStallNs) save.seen_ns = now;
+  if (word != std::exchange(save.word, word)) save.moved_ns = now;
+  const bool goes_on = word != 0 && now - save.moved_ns < kSaveStallNs;
+  // What a second stop forbids to save is not waited for.
+  if (goes_on && cause_.savers != 0) save.seen_ns = now;
   return std::max(quiet_at_ns_, save.seen_ns);
 }
 

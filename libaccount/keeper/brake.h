@@ -53,7 +53,8 @@ class Brake {
 
   // A process that has stopped training and still lives so long after all are quiet is ended too.
   static constexpr int64_t kEndAfterNs = 60'000'000'000;
-  // One that writes its state is waited for, as long as it does not stand still for this long.
+  // One that writes its state is waited for, as long as it may and does not stand still for this
+  // long.
   static constexpr int64_t kSaveStallNs = 900'000'000'000;
 
   enum class Phase { off, held, decided, quiet };
@@ -67,8 +68,8 @@ class Brake {
   // `ranks` are the node's live and ended incarnations of the newest start.
   void apply(const Braking& wanted, const std::vector<Watch*>& ranks);
   void release(const std::vector<Watch*>& ranks);
-  // The order by which a keeper before this one made ranks wait, zeros for a limit or a rehearsal;
-  // nothing where no rank is held.
+  // The order by which a keeper before this one made ranks wait or shut their gate, zeros for a
+  // limit or a rehearsal; nothing where it did neither.
   static std::optional<sign::Digest> left_waiting(const std::vector<Watch*>& ranks);
   // Moves on; true once all ranks have just become quiet.
   bool turn(const std::vector<Watch*>& ranks, const JobTotals::View& view);

@@ -201,6 +201,12 @@ bool Keeper::turn() {
 
 void Keeper::host_ended(int exit_code) { host_exit_ = exit_code; }
 
+void Keeper::note(std::string_view kind, std::string_view detail) {
+  later([body = Json::object({{"kind", kind}, {"detail", detail}})](ledger::Writer& writer) {
+    writer.event("note", body);
+  });
+}
+
 int64_t Keeper::idle_under_stop_ns() const {
   const int64_t quiet_since = brake_.quiet_since_ns();
   if (stop_ == nullptr || !stop_->stopping() || quiet_since == 0) return 0;

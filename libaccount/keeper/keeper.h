@@ -92,6 +92,11 @@ class Keeper {
   // stopped it: then the host's own exit code says so.
   Status stopped() const;
 
+  // Whether an order ends it: no pause, and no stop at whose edge ranks wait for the lift.
+  bool is_ended_by_order() const { return stop_ != nullptr && stop_->stopping(); }
+  // Something that the host did, for the ledger: a note of `kind`.
+  void note(std::string_view kind, std::string_view detail);
+
   // For how long nobody has lived under a stop, so that the host's command has nothing to wait for;
   // 0 while somebody does, or no order stops.
   int64_t idle_under_stop_ns() const;

@@ -194,7 +194,7 @@ Status Run::obey() {
   const bool first_stop = obeyed.code() == Code::shutdown_ordered && !state_->stopped;
   if (first_stop) {
     state_->stopped = true;
-    if (state_->save) save_state(state_->settings, *state_->page, state_->save);
+    if (state_->save) save_state(state_->settings, *state_->page, Clock::real(), state_->save);
     lock_if_asked(state_->settings);
   }
   return obeyed;

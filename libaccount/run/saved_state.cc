@@ -21,8 +21,9 @@ namespace {
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kGivenUpSuffix = ".given-up";  // of a rank that could not save
 constexpr uint64_t kProgressBytes = uint64_t{1} << 20;
-// Ranks stop at one step, and each begins its file at once: who has none by now writes none, or
-// writes it elsewhere. One that stands still for longer than the keeper would wait is given up.
+// Ranks stop at one step, and each begins its file at once: who has none so long after the deadline
+// by which all come there writes none, or writes it elsewhere. One that stands still for as long as
+// the keeper would wait is given up.
 constexpr int64_t kBeginPatience = 10 * kSecond, kStallPatience = 900 * kSecond;
 constexpr auto kPollPause = std::chrono::milliseconds(100);
 
@@ -40,10 +41,16 @@ sign::Digest order_of(const tally::Page& page) {
   return order;
 }
 
+// For whom the stop lets this rank save; 0: for nobody. A second stop may forbid what the first
+// let.
+uint32_t savers_of(const tally::Page& page) {
+  return page.layout().control.gate.load(std::memory_order_acquire) >> 1;
+}
+
 // Who can open what is saved now. Fails where nothing may be saved.
 Result<std::vector<sign::PublicKey>> recovery_keys(const Settings& settings,
                                                    const tally::Page& page) {
-  const uint32_t savers = page.layout().control.gate.load(std::memory_order_acquire) >> 1;
+  const uint32_t savers = savers_of(page);
   if (savers == 0) {
     return Status(Code::not_found,
                   "the stop lets nothing be saved, or its authority's root names no recovery key");
@@ -85,50 +92,56 @@ Folder look_into(const std::string& path) {
   return folder;
 }
 
-void wait_for_others(const std::string& path, size_t world) {
-  const Clock& clock = Clock::real();
-  const int64_t began = clock.monotonic_ns();
-  int64_t moved = began;
-  Folder last;
-  while (true) {
-    const Folder now = look_into(path);
-    if (now.whole + now.given_up >= world) return;
-    if (now.whole != last.whole || now.bytes != last.bytes) moved = clock.monotonic_ns();
-    last = now;
-    const int64_t patience = now.partial == 0 ? kBeginPatience : kStallPatience;
-    if (clock.monotonic_ns() - moved > patience) return;
-    std::this_thread::sleep_for(kPollPause);
-  }
-}
-
-// Counts what goes through, for the keeper that waits as long as it grows.
+// Tells the keeper, which waits as long as the word changes, that the save goes on.
 class Progress {
  public:
   explicit Progress(tally::Page& page) : word_(page.layout().edge.saving) { word_.store(1); }
   ~Progress() { word_.store(0); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  void add(size_t bytes) {
+  void wrote(size_t bytes) {
     bytes_ += bytes;
-    word_.store(static_cast<uint32_t>(1 + (bytes_ / kProgressBytes)), std::memory_order_release);
+    if (bytes_ < kProgressBytes) return;
+    bytes_ %= kProgressBytes;
+    moved();
   }
+  void moved() { word_.fetch_add(1, std::memory_order_release); }
 
  private:
   tally::Word32& word_;
   uint64_t bytes_ = 0;
 };
 
+// Until all have written theirs, or those that have not will not.
+void wait_for_others(const std::string& path, size_t world, const tally::Page& page,
+                     const Clock& clock, Progress& progress) {
+  int64_t moved = clock.monotonic_ns();
+  Folder last;
+  while (true) {
+    const Folder now = look_into(path);
+    if (now.whole + now.given_up >= world) return;
+    const int64_t time = clock.monotonic_ns();
+    if (now.whole != last.whole || now.bytes != last.bytes) moved = time;
+    last = now;
+    // Those that write give up at their next piece where nothing may be saved any more.
+    const bool writes = now.partial > 0 && savers_of(page) != 0;
+    const auto quiet_by = static_cast<int64_t>(page.layout().control.quiet_by_ns.load());
+    const int64_t since = now.partial > 0 ? moved : std::max(moved, quiet_by);
+    if (time - since > (writes ? kStallPatience : kBeginPatience)) return;
+    progress.moved();
+    std::this_thread::sleep_for(kPollPause);
+  }
+}
+
 // What a rank is about to write, and where.
 struct Plan {
   std::string folder, path;
   gate::LockedHeader about;
-  std::vector<sign::PublicKey> keys;
 };
 
-Result<Plan> make_plan(const Settings& settings, const tally::Page& page) {
+Plan make_plan(const Settings& settings, const tally::Page& page) {
   Plan plan;
   plan.about.order = order_of(page);
-  ACCOUNT_ASSIGN_OR_RETURN(plan.keys, recovery_keys(settings, page));
   plan.about.run = settings.place.run;
   plan.about.step = page.layout().edge.steps_closed.load();
   plan.about.rank = std::max(settings.identity.rank, 0);
@@ -140,14 +153,23 @@ Result<Plan> make_plan(const Settings& settings, const tally::Page& page) {
   return plan;
 }
 
-Result<Json> write_state(const Plan& plan, const Settings& settings, Progress& progress,
-                         const std::function<Status(const Sink& to)>& save) {
+Result<Json> write_state(const Plan& plan, const Settings& settings, const tally::Page& page,
+                         Progress& progress, const std::function<Status(const Sink& to)>& save) {
+  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<sign::PublicKey> keys, recovery_keys(settings, page));
   ACCOUNT_ASSIGN_OR_RETURN(gate::LockedWriter writer,
-                           gate::LockedWriter::create(plan.path, plan.about, plan.keys));
-  ACCOUNT_RETURN_IF_ERROR(save([&](std::string_view bytes) {
-    progress.add(bytes.size());
+                           gate::LockedWriter::create(plan.path, plan.about, keys));
+  const auto still_may = [&page] {
+    return savers_of(page) != 0
+               ? Status()
+               : Status(Code::shutdown_ordered, "a second stop lets nothing be saved any more");
+  };
+  const Sink sink = [&](std::string_view bytes) -> Status {
+    ACCOUNT_RETURN_IF_ERROR(still_may());
+    progress.wrote(bytes.size());
     return writer.write(bytes);
-  }));
+  };
+  ACCOUNT_RETURN_IF_ERROR(save(sink));
+  ACCOUNT_RETURN_IF_ERROR(still_may());
   ACCOUNT_RETURN_IF_ERROR(writer.commit());
   return Json::object({{"kind", "state_locked"},
                        {"file", plan.path.substr(settings.place.run_folder().size() + 1)},
@@ -160,7 +182,8 @@ void give_up(const Plan& plan) {
   FileSystem& files = FileSystem::real();
   const std::string partial = plan.path + std::string(gate::kPartialSuffix);
   if (files.exists(partial)) (void)files.remove(partial).ok();
-  constexpr int kMode = 0644;
+  constexpr int kFolderMode = 0755, kMode = 0644;
+  (void)files.make_directories(plan.folder, kFolderMode).ok();
   (void)files.write_atomically(plan.path + std::string(kGivenUpSuffix), "", kMode).ok();
 }
 
@@ -207,15 +230,15 @@ Result<Candidate> find_newest(const Settings& settings) {
 
 }  // namespace
 
-void save_state(const Settings& settings, tally::Page& page,
+void save_state(const Settings& settings, tally::Page& page, const Clock& clock,
                 const std::function<Status(const Sink& to)>& save) {
-  const auto plan = make_plan(settings, page);
-  if (!plan.ok()) return note(not_saved(plan.status()));
+  if (savers_of(page) == 0) return note(not_saved(recovery_keys(settings, page).status()));
+  const Plan plan = make_plan(settings, page);
   Progress progress(page);
-  const auto saved = write_state(*plan, settings, progress, save);
-  if (!saved.ok()) give_up(*plan);
+  const auto saved = write_state(plan, settings, page, progress, save);
+  if (!saved.ok()) give_up(plan);
   note(saved.ok() ? *saved : not_saved(saved.status()));
-  wait_for_others(plan->folder, static_cast<size_t>(plan->about.world_size));
+  wait_for_others(plan.folder, static_cast<size_t>(plan.about.world_size), page, clock, progress);
 }
 
 Result<SavedState> read_saved_state(const Settings& settings, const Sink& to) {

@@ -113,6 +113,8 @@ struct alignas(64) Control {
   Word64 sealed;      // counts seals that contain this page; finish() waits for the next
   uint8_t order[32];  // hash of the order behind `command`, zeros if none
   char reason[512];   // zero-terminated UTF-8: why refused or stopped
+  Word64
+      quiet_by_ns;  // CLOCK_MONOTONIC: by when ranks come to the edge or are ended; 0: no such time
 };
 
 struct alignas(64) Edge {
@@ -123,7 +125,7 @@ struct alignas(64) Edge {
   Word32 waiting;        // 1 while held at an edge
   Word64 finish_wanted;  // 1: wants a closing seal
   Word32 courier;        // 1: this rank's library thread can reach the job's store
-  Word32 saving;         // not 0 while it writes its state locked: grows as that goes on
+  Word32 saving;  // not 0 while it or another writes its state locked: changes as that goes on
 };
 
 // A closed step. The ring keeps the running total, not the step's own operations: so a reader that

@@ -3,8 +3,10 @@
 Collected where Slurm is installed and can be started (conftest.py).
 """
 
+import json
 import os
 import pathlib
+import shutil
 
 import harness
 import pytest
@@ -13,6 +15,15 @@ from authority import Authority
 from test_stop_ranks import MANY, PLAIN_DDP, last_steps, wait_for_steps
 
 EXAMPLE = harness.ROOT / "examples/slurm"
+REFUSED_REQUEUE = "disabled"  # what Slurm says of a job that may not be requeued
+
+
+def notes(run: pathlib.Path) -> list[tuple[str, str]]:
+    """Kind and detail of what a run's ledger has noted of requeueing."""
+    lines = [json.loads(line) for path in sorted(run.glob("node-*/ledger/*.jsonl"))
+             for line in path.read_text().splitlines()]
+    return [(line["kind"], line["detail"]) for line in lines
+            if str(line.get("kind")).startswith("requeue")]
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +45,11 @@ def cluster(tmp_path):
 
 
 def submit(cluster: slurm.Cluster, authority: Authority, own: pathlib.Path, *words: object,
-           name: str = "acme-chat", model: str = "acme/chat-7b") -> str:
+           name: str = "acme-chat", model: str = "acme/chat-7b", **variables: str) -> str:
     return cluster.submit(
         EXAMPLE / "train.sbatch", PLAIN_DDP, "--own", own, *words, name=name,
-        log=own.with_suffix(".log"), ACCOUNT_AUTHORITY=str(authority.path), GPUS_A_NODE="2",
-        ACCOUNT_MODEL=model, RENDEZVOUS_PORT=str(harness.free_port()))
+        log=own.with_suffix(".log"), **variables, ACCOUNT_AUTHORITY=str(authority.path),
+        GPUS_A_NODE="2", ACCOUNT_MODEL=model, RENDEZVOUS_PORT=str(harness.free_port()))
 
 
 def test_a_job_is_stopped_by_its_slurm_id_and_starts_again_only_after_a_lift(
@@ -46,10 +57,14 @@ def test_a_job_is_stopped_by_its_slurm_id_and_starts_again_only_after_a_lift(
     own = tmp_path / "own"
     job = submit(cluster, authority, own, "--steps", MANY)
     wait_for_steps(own, 5)
+    assert cluster.facts(job)["Requeue"] == "1"
     order = authority.stop(f"slurm:{job}")
     ended = cluster.wait(job, "FAILED", "COMPLETED", "CANCELLED")
     assert (ended["JobState"], ended["ExitCode"]) == ("FAILED", "86:0")
-    assert ended["Restarts"] == "0"
+    assert (ended["Restarts"], ended["Requeue"]) == ("0", "0")
+    assert notes(tmp_path / f"account/slurm-{job}") == [("requeue_off", f"Slurm job {job}")]
+    with pytest.raises(AssertionError, match=REFUSED_REQUEUE):
+        cluster("scontrol", "requeue", job)  # as Lightning asks for it
     steps = last_steps(own)
     assert steps["0"] == steps["1"]
     assert account.verify(tmp_path / f"account/slurm-{job}")["ok"] is True
@@ -73,6 +88,27 @@ def test_a_job_is_stopped_by_its_slurm_id_and_starts_again_only_after_a_lift(
     assert cluster.wait(resumed, "FAILED", "COMPLETED")["ExitCode"] == "0:0", (
         (tmp_path / "resumed.log").read_text())
     assert set(last_steps(tmp_path / "resumed").values()) == {3}
+
+
+def test_a_scontrol_that_hangs_or_fails_holds_up_no_stop(account, authority, cluster, tmp_path):
+    for name, fault, why in (("hangs", "exec sleep 3600", "scontrol has not ended within 10 s"),
+                             ("fails", "exit 1", "scontrol has failed")):
+        folder = tmp_path / name
+        folder.mkdir()
+        program = folder / "scontrol"  # train.sbatch asks it for the hosts as well
+        program.write_text(
+            f'#!/bin/sh\n[ "$1" = update ] && {fault}\nexec {shutil.which("scontrol")} "$@"\n')
+        program.chmod(0o755)
+        own = folder / "own"
+        job = submit(cluster, authority, own, "--steps", MANY, name=name, model=name,
+                     PATH=f"{folder}:{os.environ['PATH']}")
+        wait_for_steps(own, 3)
+        authority.stop(f"slurm:{job}")
+        ended = cluster.wait(job, "FAILED", "COMPLETED", "CANCELLED")
+        assert (ended["JobState"], ended["ExitCode"]) == ("FAILED", "86:0")
+        assert len(set(last_steps(own).values())) == 1
+        assert notes(tmp_path / f"account/slurm-{job}") == [
+            ("requeue_not_off", f"Slurm job {job}: {why}")]
 
 
 def test_a_site_that_holds_jobs_by_exit_code_gets_no_further_than_the_start(

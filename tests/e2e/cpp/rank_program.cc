@@ -2,12 +2,12 @@
 // plain count beside it. The tests kill it at random moments.
 //
 //   rank_program LOG [calls=N] [threads=N] [steps=N] [seconds=S] [exchange=DIR] [finish=no]
-//                    [couple=FILE] [model=NAME] [goodbye=S] [state=TEXT] [restore=yes]
+//                    [couple=FILE] [model=NAME] [goodbye=S] [state=TEXT] [pieces=N] [restore=yes]
 //
 // Each step makes `calls` calls on each of `threads` threads, each call of kOperations; `seconds`
 // spreads the steps over that time; `couple` makes the ranks wait for each other in each step.
-// `goodbye` is how long it lives on when it is stopped. `state` is what a stop may let it save;
-// `restore` says on stderr what one has.
+// `goodbye` is how long it lives on when it is stopped. `state` is what a stop may let it save, as
+// many times as there are `pieces`, ten a second; `restore` says on stderr what one has.
 // Prints the status of start() and exits 3 when it fails; 86 when an order stopped or refused it, 3
 // when a limit of its own did.
 #include <unistd.h>
@@ -61,7 +61,15 @@ int work(const std::map<std::string, std::string>& words, const std::string& log
   const std::string model = words.contains("model") ? words.at("model") : "rank-program";
   RunOptions options{.model = model, .framework = "none"};
   if (words.contains("state")) {
-    options.state = [text = words.at("state")](const Sink& to) { return to(text); };
+    const int pieces = static_cast<int>(number(words, "pieces", 1));
+    options.state = [text = words.at("state"), pieces](const Sink& to) {
+      Status status = to(text);
+      for (int i = 1; i < pieces && status.ok(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        status = to(text);
+      }
+      return status;
+    };
   }
   auto run = Run::start(options);
   if (!run.ok()) {

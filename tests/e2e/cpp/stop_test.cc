@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <random>
+#include <set>
 
 #include "e2e/cpp/stop_support.h"
 #include "gate/locked.h"
@@ -97,6 +98,42 @@ TEST_F(StopTest, LocksTheStateOfARankBeforeItLocksTheProcessAndGivesItBackAfterT
   Process alone = job(1, {"steps=10", "calls=5", "restore=yes"});
   EXPECT_EQ(alone.wait(), 0) << alone.err();
   EXPECT_THAT(alone.err(), HasSubstr("saved by 2 ranks; this job has 1"));
+}
+
+TEST_F(StopTest, ASecondStopThatLetsNothingBeSavedEndsASaveThatIsUnderWay) {
+  order::Root root = root_of_now(1);
+  root.recovery = order::Role{{keys_.lift_b.public_key()}, 1};
+  publish(root);
+  Process run = job(2, {"steps=2000", "calls=5", "seconds=40", "state=in-plain-words",
+                        "pieces=100000", "couple=" + folder_ + "/couple"});
+  ASSERT_TRUE(trains());
+  send_stop(this_job_);
+  const auto files = [&] {
+    std::set<std::string> names;
+    std::error_code none;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(dir_ + "/r/locked", none))
+      if (entry.is_regular_file()) names.insert(entry.path().filename());
+    return names;
+  };
+  const std::set<std::string> partial = {"rank-0.locked.partial", "rank-1.locked.partial"};
+  ASSERT_TRUE(eventually([&] { return files() == partial; }, seconds(60)));
+  order::Order second = stop_order(this_job_);
+  second.grace = order::Grace::none;
+  send(second);
+  EXPECT_EQ(run.wait(), 86) << run.err();
+  EXPECT_EQ(files(), (std::set<std::string>{"rank-0.locked.given-up", "rank-1.locked.given-up"}));
+  int not_saved = 0;
+  for (const ledger::NodeReport& node : verify().nodes) {
+    for (const Json& event : node.events) {
+      const auto kind = event.get_string("kind");
+      const auto detail = event.get_string("detail");
+      if (!kind.ok() || *kind != "state_not_saved" || !detail.ok()) continue;
+      EXPECT_THAT(*detail, HasSubstr("a second stop lets nothing be saved any more"));
+      ++not_saved;
+    }
+  }
+  EXPECT_EQ(not_saved, 2);
 }
 
 TEST_F(StopTest, TwoNodesAgreeOnTheStepOverTheirExchange) {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "support/temp_dir.h"
@@ -51,6 +52,7 @@ class IdleRank {
 
   Watch* watch() { return &watch_; }
   tally::Edge& edge() { return watch_.page->layout().edge; }
+  tally::Control& control() { return watch_.page->layout().control; }
   void stop() { edge().state.store(static_cast<uint32_t>(tally::RankState::stopped)); }
   // Whether it was ended just now: a signal that was sent is handled within a second.
   bool ended() {
@@ -75,11 +77,11 @@ class IdleRank {
 class BrakeTest : public ::testing::Test {
  protected:
   BrakeTest() {
-    Braking wanted;
-    wanted.order.fill(7);
-    wanted.ends = true;
-    wanted.shuts_gate = true;
-    brake_.apply(wanted, {rank_.watch()});
+    wanted_.order.fill(7);
+    wanted_.ends = true;
+    wanted_.shuts_gate = true;
+    wanted_.savers = 1;
+    brake_.apply(wanted_, {rank_.watch()});
     rank_.stop();
     turn_after(0);
     EXPECT_EQ(brake_.phase(), Brake::Phase::quiet);
@@ -93,6 +95,7 @@ class BrakeTest : public ::testing::Test {
   FakeClock clock_;
   IdleRank rank_{dir_.path()};
   Brake brake_{clock_};
+  Braking wanted_;
 };
 
 TEST_F(BrakeTest, EndsAMinuteAfterAllAreQuietWhoStillLives) {
@@ -123,6 +126,40 @@ TEST_F(BrakeTest, WaitsNoLongerForOneThatStandsStillAtIt) {
   EXPECT_TRUE(rank_.lives());
   turn_after(kMinute);
   EXPECT_TRUE(rank_.ended());
+}
+
+TEST_F(BrakeTest, WaitsNoLongerForASaveThatASecondStopForbids) {
+  rank_.edge().saving.store(1);
+  turn_after(14 * kMinute);
+  EXPECT_EQ(rank_.control().gate.load(), 1u | 1u << 1);
+  wanted_.savers = 0;
+  brake_.apply(wanted_, {rank_.watch()});
+  EXPECT_EQ(rank_.control().gate.load(), 1u);
+  turn_after(0);
+  EXPECT_EQ(brake_.phase(), Brake::Phase::quiet);
+  rank_.edge().saving.store(2);
+  turn_after(kMinute - 1);
+  EXPECT_TRUE(rank_.lives()) << "it has the time to give up";
+  rank_.edge().saving.store(3);
+  turn_after(1);
+  EXPECT_TRUE(rank_.ended());
+}
+
+TEST_F(BrakeTest, TellsItsRanksByWhenAllHaveCome) {
+  FakeClock began;
+  EXPECT_EQ(rank_.control().quiet_by_ns.load(),
+            static_cast<uint64_t>(began.monotonic_ns() + 10 * kSecond));
+  brake_.release({rank_.watch()});
+  EXPECT_EQ(rank_.control().quiet_by_ns.load(), 0u);
+}
+
+TEST_F(BrakeTest, AGateThatAnEarlierKeeperHadJustShutIsLeftOverToo) {
+  brake_.release({rank_.watch()});
+  EXPECT_EQ(Brake::left_waiting({rank_.watch()}), std::nullopt);
+  // Killed between the two words.
+  std::ranges::fill(rank_.control().order, uint8_t{7});
+  rank_.control().gate.store(1);
+  EXPECT_EQ(Brake::left_waiting({rank_.watch()}), wanted_.order);
 }
 
 }  // namespace

@@ -72,11 +72,11 @@ TEST(TallyFormatTest, WordsLieWhereThePageSays) {
                 ACCOUNT_FIELD(Control, stop_edge), ACCOUNT_FIELD(Control, keeper_beat_ns),
                 ACCOUNT_FIELD(Control, keeper_pid), ACCOUNT_FIELD(Control, accepted),
                 ACCOUNT_FIELD(Control, sealed), ACCOUNT_FIELD(Control, order),
-                ACCOUNT_FIELD(Control, reason)});
+                ACCOUNT_FIELD(Control, reason), ACCOUNT_FIELD(Control, quiet_by_ns)});
   expect_table("## edge", {ACCOUNT_FIELD(Edge, steps_closed), ACCOUNT_FIELD(Edge, next_edge),
                            ACCOUNT_FIELD(Edge, last_edge_ns), ACCOUNT_FIELD(Edge, state),
                            ACCOUNT_FIELD(Edge, waiting), ACCOUNT_FIELD(Edge, finish_wanted),
-                           ACCOUNT_FIELD(Edge, courier)});
+                           ACCOUNT_FIELD(Edge, courier), ACCOUNT_FIELD(Edge, saving)});
 }
 
 TEST(TallyFormatTest, SlotsAndCellsLieWhereThePageSays) {
