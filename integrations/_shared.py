@@ -131,15 +131,16 @@ def put_back(parts: dict[str, list[Any]], state: dict[str, Any], how: str) -> No
     """Gives the parts of a loop what a stop saved of them; ``how`` is the framework's word for
     having them ("prepared"). Raises Error where others were saved, and changes nothing then."""
     for kind, here in parts.items():
-        if len(here) != len(state[kind]):
+        saved = state.get(kind, [])
+        if len(here) != len(saved):
             raise Error(
-                f"{len(state[kind])} {kind} were saved, and {len(here)} are {how} here; have the "
+                f"{len(saved)} {kind} were saved, and {len(here)} are {how} here; have the "
                 "same before load()",
                 "invalid_argument",
             )
     for kind, here in parts.items():
-        for part, saved in zip(here, state[kind], strict=True):
-            part.load_state_dict(saved)
+        for part, its in zip(here, state.get(kind, []), strict=True):
+            part.load_state_dict(its)
 
 
 def record_in(folder: str) -> str | None:

@@ -57,6 +57,8 @@ def test_what_a_stop_saves_is_put_back():
     state["models"].append({})
     with pytest.raises(Error, match="2 models were saved, and 1 are prepared here"):
         load(again, state)
+    with pytest.raises(Error, match="0 models were saved, and 1 are prepared here"):
+        load(again, {"deepspeed": {}})
 
 
 def test_a_saved_model_carries_its_record_and_half_a_checkpoint_is_removed(account, tmp_path):

@@ -4,24 +4,27 @@ A step is the engine's, after gradient accumulation, also one that was skipped f
 often its inner optimizers step for that is theirs. ``save_checkpoint()`` leaves a sidecar beside
 the folder of its tag, ``load_checkpoint()`` links the run that saved, and ``save_16bit_model()``
 leaves a record. At a signed stop ``engine.step()`` raises ShutdownOrdered, on all ranks at the same
-step; a ZeRO rank holds a part of the state only, so that nothing is saved locked, and after the
-lift a job goes on from its newest checkpoint.
+step. Each rank saves locked what it holds of the state (state.py); after the lift
+``load_checkpoint()`` goes on from there, or ``load(engine, run.restore())`` does.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from libaccount._attach import quietly
-from libaccount._errors import ExportDenied
+from libaccount._errors import Error, ExportDenied
 from libaccount._gate import permit
+from libaccount._state import random_states, set_random_states
 
-from .._shared import attach_each, goes_on_from, is_first_rank, make_record, wrap
+from .._shared import attach_each, goes_on_from, is_first_rank, make_record, state_of_a_stop, wrap
+from .state import has_only_deepspeeds_own, put_back, state_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from libaccount import Run
 
 _runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+_stepping: Any = None  # the engine inside whose step() this process is
 
 
 def attach(engine: Any, run: Run) -> None:
@@ -43,23 +47,41 @@ def watch(framework: ModuleType) -> None:
     attach_each(framework.DeepSpeedEngine, _attach)
 
 
+def load(engine: Any, state: dict[str, Any]) -> None:
+    """Puts what ``Run.restore()`` gave back into the engine.
+
+    Call it on all ranks, where ``load_checkpoint()`` would stand; the loop then goes on from
+    ``engine.global_steps``. Raises Error, and changes nothing, where what was saved is not of such
+    an engine.
+    """
+    if "deepspeed" not in state:
+        raise Error("what was saved at the stop is not a DeepSpeed engine's", "invalid_argument")
+    put_back(engine, state["deepspeed"])
+
+
 def _attach(engine: Any, run: Run) -> None:
     from deepspeed.runtime.engine import DeepSpeedEngine
 
     for name, around in _AROUND.items():
         wrap(DeepSpeedEngine, name, around)
     _runs[engine] = run
+    run._offer_state(_state_of_the_stopped)
 
 
 # --- The engine's own functions -------------------------------------------------------------------
 
 
 def _take_model_step(take: Any, engine: Any, *args: Any, **kwargs: Any) -> Any:
+    global _stepping
     run = _runs.get(engine)
     if run is None or run._hook is None:
         return take(engine, *args, **kwargs)
-    with run._hook.step_of(engine):
-        return take(engine, *args, **kwargs)
+    _stepping = engine
+    try:
+        with run._hook.step_of(engine):
+            return take(engine, *args, **kwargs)
+    finally:
+        _stepping = None
 
 
 def _save_checkpoint(
@@ -95,12 +117,18 @@ def _save_16bit_model(
     return saved
 
 
-def _load_checkpoint(load: Any, engine: Any, *args: Any, **kwargs: Any) -> Any:
-    loaded = load(engine, *args, **kwargs)
+def _load_checkpoint(
+    load: Any, engine: Any, load_dir: Any, tag: Any = None, *args: Any, **kwargs: Any
+) -> Any:
+    loaded = load(engine, load_dir, tag, *args, **kwargs)
     run = _runs.get(engine)
-    path = loaded[0] if isinstance(loaded, tuple) else None
-    if run is not None and path is not None and is_first_rank():
+    path, client_state = loaded if isinstance(loaded, tuple) else (None, None)
+    if run is None or path is None:
+        return loaded
+    if is_first_rank():
         goes_on_from(run, path if os.path.isdir(path) else os.path.dirname(path))
+    if tag is None and not args and _is_whole(**kwargs) and has_only_deepspeeds_own(client_state):
+        _go_on_from_a_stop(engine, run)
     return loaded
 
 
@@ -110,3 +138,55 @@ _AROUND: dict[str, Callable[..., Any]] = {
     "save_16bit_model": _save_16bit_model,
     "load_checkpoint": _load_checkpoint,
 }
+
+
+# --- What a stop saves, and how training goes on from it ------------------------------------------
+
+
+def _state_of_the_stopped() -> dict[str, Any]:
+    """Raises Error, and says so, where a rank does not hold what it would go on from."""
+    try:
+        return {"deepspeed": state_of(_the_one_that_stopped())}
+    except Error as nothing:
+        if is_first_rank():
+            print(f"account: nothing is saved of a DeepSpeed engine: {nothing}", file=sys.stderr)
+        raise
+
+
+def _the_one_that_stopped() -> Any:
+    engine = _stepping
+    if engine is None:  # a trainer's step, or one by hand: it may not be the engine's
+        raise Error("it was not engine.step() that ended at the stop", "unavailable")
+    run = _runs[engine]
+    trained = [one for one, its in _runs.items() if its is run and one.optimizer is not None]
+    if len(trained) > 1:
+        raise Error(f"{len(trained)} train, and only one of them stepped", "unavailable")
+    return engine
+
+
+def _is_whole(
+    load_optimizer_states: bool = True,
+    load_lr_scheduler_states: bool = True,
+    load_module_only: bool = False,
+    **_: Any,
+) -> bool:
+    return load_optimizer_states and load_lr_scheduler_states and not load_module_only
+
+
+def _go_on_from_a_stop(engine: Any, run: Run) -> None:
+    """From the newest checkpoint the engine goes on to where a stop ended it, if that was later.
+
+    A job that keeps nothing of its own in its checkpoints can tell only by the engine how far it
+    has come; one that does would be elsewhere than the engine.
+    """
+    before = random_states()
+    state = state_of_a_stop(run, "deepspeed")
+    if state is None or state["counters"]["global_steps"] <= engine.global_steps:
+        set_random_states(before)
+        return
+    put_back(engine, state)
+    if is_first_rank():
+        print(
+            f"account: training goes on from step {engine.global_steps}, where it was stopped",
+            file=sys.stderr,
+        )

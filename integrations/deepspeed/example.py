@@ -39,22 +39,22 @@ def main() -> None:
         "train_micro_batch_size_per_gpu": BATCH, "gradient_accumulation_steps": 2,
         "optimizer": {"type": "Adam", "params": {"lr": 1e-3, "torch_adam": True}},
         "zero_optimization": {"stage": args.zero}})
-    first = 0
     if (args.output / "state").exists():
-        _, left = engine.load_checkpoint(args.output / "state")
-        first = left["epochs"]
-    for epoch in range(first, args.epochs):
-        for start in range(rank * BATCH, ROWS, ranks * BATCH):
-            batch = rows[start:start + BATCH]
-            loss = torch.nn.functional.cross_entropy(engine(batch[:, :64] / 16),
-                                                     batch[:, 64].long())
-            engine.backward(loss)
-            engine.step()
-            if rank == 0:
-                with (args.output / "losses.jsonl").open("a") as file:
-                    file.write(json.dumps([epoch, loss.item()]) + "\n")
-            time.sleep(args.pause)
-        engine.save_checkpoint(args.output / "state", client_state={"epochs": epoch + 1})
+        engine.load_checkpoint(args.output / "state")
+    mine = [rows[start:start + BATCH] for start in range(rank * BATCH, ROWS, ranks * BATCH)]
+    done = engine.global_steps * engine.gradient_accumulation_steps()
+    for number in range(done, args.epochs * len(mine)):
+        epoch, place = divmod(number, len(mine))
+        batch = mine[place]
+        loss = torch.nn.functional.cross_entropy(engine(batch[:, :64] / 16), batch[:, 64].long())
+        engine.backward(loss)
+        if rank == 0:
+            with (args.output / "losses.jsonl").open("a") as file:
+                file.write(json.dumps([epoch, loss.item()]) + "\n")
+        time.sleep(args.pause)
+        engine.step()
+        if place + 1 == len(mine):
+            engine.save_checkpoint(args.output / "state")
     engine.save_16bit_model(args.output / "final", "model.bin")
 
 

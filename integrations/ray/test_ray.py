@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import trainers
+from authority import Authority
 
 HERE = pathlib.Path(__file__).resolve().parent
 EPOCH = 20  # steps of each worker
@@ -26,14 +27,22 @@ class RayExample(trainers.Example):
 
 
 @pytest.fixture
-def example(digits):
-    return RayExample(HERE / "example.py", digits, PYTHONPATH=str(HERE),
-                      RAY_DISABLE_IMPORT_WARNING="1", RAY_USAGE_STATS_ENABLED="0")
+def make(digits):
+    def example(*words: str) -> RayExample:
+        return RayExample(HERE / "example.py", digits, *words, PYTHONPATH=str(HERE),
+                          RAY_DISABLE_IMPORT_WARNING="1", RAY_USAGE_STATS_ENABLED="0")
+    return example
 
 
-def test_it_counts_what_a_peer_counts_and_goes_on_after_a_stop(account, example, tmp_path):
-    report = trainers.check_counting(account, example, tmp_path)
+def test_it_counts_what_a_peer_counts_and_goes_on_from_the_step_of_a_stop(account, make, tmp_path):
+    report = trainers.check_counting(account, make(), tmp_path)
     bare = trainers.losses(tmp_path / "peer")
     assert len(bare) == report["steps"] == 2 * EPOCH
     assert report["world_size"] == 2
-    trainers.stop_and_go_on_from_a_checkpoint(account, example, tmp_path / "again", bare, EPOCH)
+
+    (tmp_path / "account").rename(tmp_path / "counted-before")
+    output = tmp_path / "stopped"
+    cut = trainers.stop_lift_and_go_on(account, Authority(account, tmp_path, recovery=("safe",)),
+                                       make("--from-the-step"), output, EPOCH + 3)
+    assert EPOCH < len(cut) < 2 * EPOCH
+    assert trainers.losses(output) == bare

@@ -26,10 +26,10 @@ struct StatusWords {
 };
 
 void put_live(const keeper::LiveStatus& live) {
-  put_line(fmt::format("{}  running  {} of {} ranks here, step {}, {} operations ({}), {}/s",
+  put_line(fmt::format("{}  running  {} of {} ranks here, step {}, {} operations ({}), {}",
                        live.run, live.ranks.size(), live.world_size, live.steps,
                        live.job_operations.to_decimal(), live.job_operations.to_short(),
-                       live.operations_per_second.to_short()));
+                       keeper::rate(live)));
   put_line(fmt::format("  {}, node {}, keeper {}", live.run_folder, live.node, live.keeper_pid));
   for (const keeper::LiveRank& rank : live.ranks) {
     put_line(fmt::format("  rank {}: pid {}, step {}, {} operations", rank.rank, rank.pid,

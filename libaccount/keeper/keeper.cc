@@ -65,6 +65,7 @@ Keeper::Keeper(const KeeperOptions& options, const Surroundings& surroundings)
       voice_(surroundings.say, options.quiet),
       limits_(surroundings.files, surroundings.clock, options.place.run_folder()),
       metrics_(surroundings.files, surroundings.clock, options.metrics_folder),
+      utilisation_(device_here(FileSystem::real())),
       brake_(surroundings.clock) {
   began_ns_ = idle_since_ns_ = world_.clock.monotonic_ns();
   status_.run = options.place.run;
@@ -231,10 +232,12 @@ void Keeper::refresh_status() {
   std::map<int, uint64_t> steps = settled_steps_;
   std::vector<std::shared_ptr<tally::PageView>> pages;
   std::vector<const Watch*> live;
+  std::vector<const std::vector<tally::CellRow>*> counted;
   status_.ranks.clear();
   for (auto& [path, watch] : watches_) {
     if (watch.ended.empty()) read_counters(watch);
     add_to(own.operations, watch.operations());
+    counted.push_back(&watch.counters.rows);
     steps[watch.line.rank] += watch.counters.steps_closed;
     own.world_size = std::max(own.world_size, watch.line.world_size);
     if (watch.ended.empty() && !watch.is_child()) live.push_back(&watch);
@@ -248,6 +251,8 @@ void Keeper::refresh_status() {
                              watch->counters.steps_closed, sum(watch->operations())});
   }
   std::sort(own.ranks.begin(), own.ranks.end());
+  utilisation_.look(counted, live.size(), now);
+  status_.mfu_percent = utilisation_.percent();
   for (const auto& [rank, closed] : steps) own.steps = std::max(own.steps, closed);
   if (mailbox_ != nullptr) mailbox_->set_pages(std::move(pages));
   own.limits = limits_.pending();

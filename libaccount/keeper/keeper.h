@@ -36,6 +36,7 @@
 #include "keeper/metrics.h"
 #include "keeper/place.h"
 #include "keeper/stop.h"
+#include "keeper/utilisation.h"
 #include "keeper/voice.h"
 #include "keeper/watch.h"
 #include "ledger/ledger.h"
@@ -209,6 +210,7 @@ class Keeper {
   std::unique_ptr<Stop> stop_;  // none without an authority
   Limits limits_;
   Metrics metrics_;
+  Utilisation utilisation_;
   std::string told_recovery_;  // what the ranks were told last
   bool recovery_fails_ = false;
   Brake brake_;

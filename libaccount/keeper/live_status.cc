@@ -82,6 +82,7 @@ Json to_json(const LiveStatus& status) {
                        {"node_operations", status.node_operations},
                        {"job_operations", status.job_operations},
                        {"operations_per_second", status.operations_per_second},
+                       {"mfu_percent", status.mfu_percent},
                        {"nodes_seen", nodes},
                        {"silent_ranks", silent},
                        {"authorities", authorities},
@@ -112,6 +113,7 @@ Result<LiveStatus> parse_live_status(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(status.job_operations, json.get_op_count("job_operations"));
   ACCOUNT_ASSIGN_OR_RETURN(status.operations_per_second,
                            json.get_op_count("operations_per_second"));
+  ACCOUNT_ASSIGN_OR_RETURN(status.mfu_percent, json.get_string("mfu_percent"));
   ACCOUNT_ASSIGN_OR_RETURN(status.policy, json.get_string("policy"));
   ACCOUNT_ASSIGN_OR_RETURN(status.rule, json.get_string("rule"));
   ACCOUNT_ASSIGN_OR_RETURN(status.verdict, json.get_string("verdict"));
@@ -173,6 +175,11 @@ std::string projection(const LiveStatus& status) {
   if (seconds >= 2 * kHour) return in(seconds / kHour, "hours");
   if (seconds >= 2 * kMinute) return in(seconds / kMinute, "minutes");
   return in(seconds, "seconds");
+}
+
+std::string rate(const LiveStatus& status) {
+  return fmt::format("{} a second{}", status.operations_per_second.to_short(),
+                     status.mfu_percent.empty() ? "" : ", MFU " + status.mfu_percent + " %");
 }
 
 std::string percent(double share) {

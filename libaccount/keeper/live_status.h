@@ -34,6 +34,7 @@ struct LiveStatus {
   OpCount node_operations;        // this node's ledger and live ranks, recovered ones included
   OpCount job_operations;         // with what the other nodes said last
   OpCount operations_per_second;  // of the job, over the last seconds
+  std::string mfu_percent;        // of this node's ranks, over the same; empty: not known
   std::vector<std::string> nodes_seen;   // other nodes
   std::vector<std::string> authorities;  // "PATH#pin" of those whose orders it obeys
   std::vector<int> silent_ranks;         // ranks of the world that no node has reported
@@ -56,6 +57,9 @@ std::vector<LiveStatus> live_runs(FileSystem& files);
 // "in 3.2 days at this rate", until the nearest threshold is reached; empty where it is already,
 // where nothing runs, and beyond ten years. A guess for people: rates change.
 std::string projection(const LiveStatus& status);
+
+// "4.12e14 a second, MFU 41.2 %", the latter where a peak of the devices is known.
+std::string rate(const LiveStatus& status);
 
 // "3.41" for 0.0341: at least three significant digits, never in exponent form.
 std::string percent(double share);

@@ -75,6 +75,11 @@ void put_counts(const LiveStatus& status, const MetricsFacts& facts, Text& text)
   text.family("account_job_operations_per_second", "gauge",
               "Operations of the whole job a second, over the last seconds.")
       .sample(status.operations_per_second.to_decimal());
+  if (!status.mfu_percent.empty()) {
+    text.family("account_mfu_percent", "gauge",
+                "Of the peak of the devices that this node's ranks compute on, less recomputation.")
+        .sample(status.mfu_percent);
+  }
   text.family("account_steps_total", "counter", "Training steps that the job has closed.")
       .sample(status.steps);
   text.family("account_gaps_total", "counter",

@@ -67,9 +67,8 @@ void Voice::progress(const LiveStatus& status, const std::vector<Distance>& dist
   if (monotonic_ns < next_ns_ && tenth <= tenth_) return;
   tenth_ = std::max(tenth_, tenth);
   next_ns_ = monotonic_ns + std::clamp(monotonic_ns - began_ns_, kFirstPauseNs, kLongestPauseNs);
-  remark(fmt::format("{}, {}: {} operations, {} a second{}{}{}", plural(status.steps, "step"),
-                     who(status), status.job_operations.to_short(),
-                     status.operations_per_second.to_short(), where_it_stands(status),
+  remark(fmt::format("{}, {}: {} operations, {}{}{}{}", plural(status.steps, "step"), who(status),
+                     status.job_operations.to_short(), rate(status), where_it_stands(status),
                      when_it_is_reached(status), silent(status)));
 }
 

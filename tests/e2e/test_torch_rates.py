@@ -2,8 +2,10 @@
 
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 
+import harness
 import pytest
 import torch
 
@@ -94,3 +96,22 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path, monkeypatch, text):
 def test_no_time_is_refused(seconds):
     with pytest.raises(account.Error, match="no time to divide by"):
         account.rates(Counted(1, 1), seconds, device="cpu")
+
+
+def test_a_running_job_says_its_share_of_the_peak(tmp_path):
+    command, peak = harness.Account(), 10**11
+    path = tmp_path / "devices.json"
+    path.write_text(json.dumps({"devices": [
+        {"match": "cpu|NVIDIA|AMD", "device": "this one", "peaks": {"float32": peak}}]}))
+    code = ("import torch, libaccount\nrun = libaccount.start()\n"
+            "while True: torch.ones(300, 300) @ torch.ones(300, 300); run.step()")
+    words = command.run_command("--run", "rates", "--dir", tmp_path / "account",
+                                command=[sys.executable, "-c", code])
+    with harness.Job(words, tmp_path / "log", ACCOUNT_DEVICES=str(path)) as job:
+        harness.wait_until("a share of the peak", lambda: [
+            live for live in command.live(tmp_path / "account") if live["mfu_percent"]])
+        (live,) = command.live(tmp_path / "account")
+        share = int(live["operations_per_second"]) / peak * 100
+        assert float(live["mfu_percent"]) == pytest.approx(share, rel=0.01)
+        assert re.search(r" a second, MFU [0-9.]+ %", command("status").stdout)
+        harness.wait_until("a line", lambda: re.search(r" a second, MFU [0-9.]+ %", job.output()))

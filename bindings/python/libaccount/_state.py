@@ -34,7 +34,7 @@ def writer_of(state: Callable[[], Any]) -> Callable[[Callable[[Any], int]], None
     def write(to: Callable[[Any], int]) -> None:
         import torch
 
-        whole = {"format": _FORMAT, "state": state(), "random": _random_states()}
+        whole = {"format": _FORMAT, "state": state(), "random": random_states()}
         # The gate is shut for what writes plain bytes; this does not.
         with _gate.passing():
             torch.save(whole, cast("IO[bytes]", _Sink(to)))
@@ -57,11 +57,11 @@ def restore(run: Any) -> Any:
     whole = torch.load(plain, map_location="cpu", weights_only=True)
     if not isinstance(whole, dict) or whole.get("format") != _FORMAT:
         raise Error(f"{path} holds no state of {_FORMAT}", "corrupt")
-    _set_random_states(whole["random"])
+    set_random_states(whole["random"])
     return whole["state"]
 
 
-def _random_states() -> dict[str, Any]:
+def random_states() -> dict[str, Any]:
     import torch
 
     version, words, gauss = random.getstate()
@@ -78,7 +78,7 @@ def _random_states() -> dict[str, Any]:
     return states
 
 
-def _set_random_states(states: dict[str, Any]) -> None:
+def set_random_states(states: dict[str, Any]) -> None:
     import torch
 
     version, words, gauss = states["python"]

@@ -29,6 +29,7 @@ LiveStatus some_status() {
   status.steps = 17;
   status.ranks = {{0, 0, 123, 17, *OpCount::from_decimal("100000000000000000000000000")}};
   status.job_operations = *OpCount::from_decimal("340282366920938463463374607431768211455");
+  status.mfu_percent = "41.2";
   status.nodes_seen = {"0000000b"};
   status.authorities = {"/srv/acme#" + std::string(64, 'a')};
   status.silent_ranks = {2, 3};
@@ -46,6 +47,7 @@ TEST(LiveStatusTest, ComesBackAsItWas) {
   EXPECT_EQ(got->job_operations, sent.job_operations);
   EXPECT_THAT(got->silent_ranks, ElementsAre(2, 3));
   EXPECT_EQ(got->authorities, sent.authorities);
+  EXPECT_EQ(got->mfu_percent, "41.2");
 }
 
 TEST(LiveStatusTest, EveryTruncationIsRefused) {

@@ -87,6 +87,17 @@ TEST_F(VoiceTest, RanksThatAreNotHereAreNamed) {
   EXPECT_THAT(lines_[0], HasSubstr("nothing heard of 2 ranks"));
 }
 
+TEST_F(VoiceTest, TheRateIsAlsoSaidAsAShareOfThePeakWhereThatIsKnown) {
+  Voice voice = this->voice();
+  voice.progress(status_, {}, kSecond);
+  voice.progress(status_, {}, 10 * kSecond);
+  status_.mfu_percent = "41.2";
+  voice.progress(status_, {}, 100 * kSecond);
+  ASSERT_EQ(lines_.size(), 2u);
+  EXPECT_THAT(lines_[0], ::testing::Not(HasSubstr("MFU")));
+  EXPECT_THAT(lines_[1], HasSubstr(" a second, MFU 41.2 %"));
+}
+
 TEST_F(VoiceTest, TheLastLineIsTheCommandThatProves) {
   Voice voice = this->voice();
   status_.policy = "p";
