@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "gate/gate.h"
 #include "gate/locked.h"
 #include "gate/recovery.h"
 #include "keeper/place.h"
@@ -144,10 +145,13 @@ Result<Json> write_state(const Plan& plan, const Settings& settings, Progress& p
                          const std::function<Status(const Sink& to)>& save) {
   ACCOUNT_ASSIGN_OR_RETURN(gate::LockedWriter writer,
                            gate::LockedWriter::create(plan.path, plan.about, plan.keys));
-  ACCOUNT_RETURN_IF_ERROR(save([&](std::string_view bytes) {
-    progress.add(bytes.size());
-    return writer.write(bytes);
-  }));
+  {
+    const gate::SavingState saving;
+    ACCOUNT_RETURN_IF_ERROR(save([&](std::string_view bytes) {
+      progress.add(bytes.size());
+      return writer.write(bytes);
+    }));
+  }
   ACCOUNT_RETURN_IF_ERROR(writer.commit());
   return Json::object({{"kind", "state_locked"},
                        {"file", plan.path.substr(settings.place.run_folder().size() + 1)},
