@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _core: Any = None  # once the gate is installed
-_this_thread = threading.local()
+_passing: set[int] = set()  # threads by their idents
 
 
 def install() -> None:
@@ -43,16 +43,16 @@ def install() -> None:
 @contextlib.contextmanager
 def passing() -> Iterator[None]:
     """What this thread writes meanwhile goes to the core, which encrypts it."""
-    _this_thread.passes = True
+    _passing.add(threading.get_ident())
     try:
         yield
     finally:
-        _this_thread.passes = False
+        _passing.remove(threading.get_ident())
 
 
 def permit(way: str, target: object) -> None:
     """Raises ExportDenied, and leaves a word in the ledger, while exports are refused."""
-    if getattr(_this_thread, "passes", False):
+    if _passing and threading.get_ident() in _passing:
         return
     refusal = _core.export_refusal(way, _name_of(target))
     if refusal is not None:
