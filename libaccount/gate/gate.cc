@@ -15,6 +15,7 @@ namespace {
 std::atomic<bool> shut_in_this_process{false};
 std::mutex reason_mutex;
 std::string reason_in_this_process;  // under reason_mutex
+thread_local bool saving = false;
 
 bool shut_by_keeper() noexcept {
   tally::Page* page = tally::active_page();
@@ -51,5 +52,9 @@ Status may_leave(std::string_view way, std::string_view target) {
           std::string(way) + " of " + std::string(target) + " refused: " + why,
           "account order why RUN tells who ordered it; exports open again after a signed lift"};
 }
+
+SavingState::SavingState() noexcept { saving = true; }
+SavingState::~SavingState() { saving = false; }
+bool saving_state() noexcept { return saving; }
 
 }  // namespace account::gate

@@ -22,4 +22,16 @@ ACCOUNT_API bool shut() noexcept;
 // Shuts the gate of this process for good, page or not, with the reason to be given.
 ACCOUNT_API void shut_here(std::string_view reason);
 
+// While it lives, this thread writes the state that a stop lets it save: to the core, which
+// encrypts it. Scopes do not nest. The gate stays shut; a writer that has no file of its own may
+// ask.
+class ACCOUNT_API SavingState {
+ public:
+  SavingState() noexcept;
+  ~SavingState();
+  SavingState(const SavingState&) = delete;
+  SavingState& operator=(const SavingState&) = delete;
+};
+ACCOUNT_API bool saving_state() noexcept;
+
 }  // namespace account::gate

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "gate/gate.h"
 #include "gate/locked.h"
 #include "gate/recovery.h"
 #include "keeper/place.h"
@@ -168,7 +169,10 @@ Result<Json> write_state(const Plan& plan, const Settings& settings, const tally
     progress.wrote(bytes.size());
     return writer.write(bytes);
   };
-  ACCOUNT_RETURN_IF_ERROR(save(sink));
+  {
+    const gate::SavingState saving;
+    ACCOUNT_RETURN_IF_ERROR(save(sink));
+  }
   ACCOUNT_RETURN_IF_ERROR(still_may());
   ACCOUNT_RETURN_IF_ERROR(writer.commit());
   return Json::object({{"kind", "state_locked"},

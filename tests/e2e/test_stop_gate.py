@@ -45,6 +45,13 @@ def test_with_an_authority_and_no_order_everything_is_written(authority, tmp_pat
     assert not {"sent", "ExportDenied"} & set(report["uploads"].values()), report["uploads"]
 
 
+def test_with_an_authority_and_no_order_programs_are_compiled_ahead_of_time(authority, tmp_path):
+    report = exports(tmp_path, "late", "compiling", ACCOUNT_AUTHORITY=str(authority.path))
+    assert len(report["outcomes"]) >= 3
+    assert set(report["outcomes"].values()) == {"written"}, report["outcomes"]
+    assert {"AOTInductor-package.pt2", "AOTInductor-packaging.pt2"} < set(report["files"])
+
+
 @pytest.mark.parametrize("when", ["early", "late"])
 def test_a_job_that_swallows_its_refused_start_exports_nothing(authority, tmp_path, when):
     authority.stop("all")
@@ -54,6 +61,19 @@ def test_a_job_that_swallows_its_refused_start_exports_nothing(authority, tmp_pa
     assert set(report["uploads"].values()) == {"ExportDenied"}, report["uploads"]
     assert report["files"] == ["written before"]
     assert report["kept"] is True
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_nothing_is_compiled_ahead_of_time_once_a_stop_stands(authority, tmp_path, when):
+    authority.stop("all")
+    compiler = tmp_path / "compiler"
+    report = exports(tmp_path, when, "compiling", ACCOUNT_AUTHORITY=str(authority.path),
+                     TORCHINDUCTOR_CACHE_DIR=str(compiler))
+    assert len(report["outcomes"]) >= 3
+    assert set(report["outcomes"].values()) == {"ExportDenied"}, report["outcomes"]
+    assert report["files"] == ["written before"]
+    left = [path for path in compiler.rglob("*") if path.is_file()]
+    assert left == []
 
 
 @pytest.mark.parametrize("code", [

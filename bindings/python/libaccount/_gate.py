@@ -25,16 +25,16 @@ from ._errors import ExportDenied
 if TYPE_CHECKING:
     from types import ModuleType
 
-_installed = False
-_this_thread = threading.local()
+_core: Any = None  # once the gate is installed
+_passing: set[int] = set()  # threads by their idents
 
 
 def install() -> None:
     """Puts the gate in front of every known way, also of modules that are imported later."""
-    global _installed
-    if _installed:
+    global _core
+    if _core is not None:
         return
-    _installed = True
+    _core = _load.core()
     _gate_torch()
     for name, gate in _LATER.items():
         after_import(name, gate)
@@ -43,18 +43,18 @@ def install() -> None:
 @contextlib.contextmanager
 def passing() -> Iterator[None]:
     """What this thread writes meanwhile goes to the core, which encrypts it."""
-    _this_thread.passes = True
+    _passing.add(threading.get_ident())
     try:
         yield
     finally:
-        _this_thread.passes = False
+        _passing.remove(threading.get_ident())
 
 
 def permit(way: str, target: object) -> None:
     """Raises ExportDenied, and leaves a word in the ledger, while exports are refused."""
-    if getattr(_this_thread, "passes", False):
+    if _passing and threading.get_ident() in _passing:
         return
-    refusal = _load.core().export_refusal(way, _name_of(target))
+    refusal = _core.export_refusal(way, _name_of(target))
     if refusal is not None:
         raise ExportDenied(refusal)
 
@@ -70,6 +70,8 @@ def tell_loaded(source: object) -> None:
 
 
 def _name_of(target: object) -> str:
+    if type(target) is str:  # as nearly always; the rest takes a microsecond
+        return target
     if isinstance(target, (str, bytes, os.PathLike)):
         return os.fsdecode(target)
     return "a buffer"
@@ -113,7 +115,8 @@ def _gate_torch() -> None:
     serialization._open_file_like = _writing_only(serialization._open_file_like)
 
     # What others build on: export.save, torch.package, streams of raw storages.
-    _replace_everywhere(torch._C.PyTorchFileWriter, _gated_writer(torch._C.PyTorchFileWriter))
+    writer: Any = torch._C.PyTorchFileWriter
+    writer.__init__ = _asking("PyTorchFileWriter", writer.__init__, 1, "file_name")
     storage: Any = torch.UntypedStorage
     storage._write_file = _asking("UntypedStorage._write_file", storage._write_file, 1, "f")
 
@@ -158,18 +161,47 @@ def _writing_only(open_file_like: Callable[..., Any]) -> Any:
     return asks_first
 
 
-def _gated_writer(writer: Any) -> Any:
-    def asks_first(self: Any, *args: Any, **kwargs: Any) -> None:
-        permit("PyTorchFileWriter", args[0] if args else None)
-        writer.__init__(self, *args, **kwargs)
+# --- Modules that a job may import at any time ----------------------------------------------------
 
-    # A class as before: code that asks isinstance() of it goes on working.
-    return type(
-        writer.__name__, (writer,), {"__init__": asks_first, "__module__": writer.__module__}
+
+def _gate_ahead_of_time(inductor: ModuleType) -> None:
+    """Refused by the path of the package, before the program is taken apart."""
+    original = inductor.aoti_compile_and_package
+    gated = _asking(
+        "torch._inductor.aoti_compile_and_package", original, sys.maxsize, "package_path"
+    )
+    _replace_everywhere(original, gated)
+
+
+def _gate_ahead_of_time_compiler(compile_fx: Any) -> None:
+    """All that compiles ahead of time ends here, and looks it up when called: Note: [late names].
+    What it leaves in the compiler's folder has the weights in it, packaged or not.
+    """
+    compiler = compile_fx.compile_fx_aot
+    way = "torch._inductor.aot_compile"
+    compile_fx.compile_fx_aot = _first(
+        lambda _: permit(way, "a compiled library"), compiler, 0, "model_"
     )
 
 
-# --- Modules that a job may import at any time ----------------------------------------------------
+def _gate_torch_onnx(onnx: ModuleType) -> None:
+    """Comes before the packages that exporting needs are imported, or missed."""
+    _replace_everywhere(onnx.export, _asking("torch.onnx.export", onnx.export, 2, "f"))
+    program = onnx.ONNXProgram
+    program.save = _asking("torch.onnx.ONNXProgram.save", program.save, 1, "destination")
+    # The older exporter's functions look this one up.
+    older: Any = getattr(onnx, "utils", None)
+    if hasattr(older, "_export"):
+        older._export = _asking("torch.onnx.utils.export", older._export, 2, "f")
+
+
+def _gate_onnx(onnx: ModuleType) -> None:
+    save = onnx.save_model
+    _replace_everywhere(save, _asking("onnx.save", save, 1, "f"))
+
+
+def _gate_onnx_ir(onnx_ir: ModuleType) -> None:
+    _replace_everywhere(onnx_ir.save, _asking("onnx_ir.save", onnx_ir.save, 1, "path"))
 
 
 def _gate_safetensors(rust: ModuleType) -> None:
@@ -234,9 +266,14 @@ _LATER: dict[str, Callable[[ModuleType], None]] = {
     "numpy": _gate_numpy,
     "huggingface_hub.hf_api": _gate_hub,
     "peft.peft_model": _gating("PeftModel", "save_pretrained", "save_directory"),
+    "onnx": _gate_onnx,
+    "onnx_ir": _gate_onnx_ir,
     "safetensors._safetensors_rust": _gate_safetensors,
+    "torch._inductor": _gate_ahead_of_time,
+    "torch._inductor.compile_fx": _gate_ahead_of_time_compiler,
     "torch.distributed.checkpoint.state_dict_saver": _gate_distributed_checkpoint,
     "torch.distributed.checkpoint.state_dict_loader": _watch_distributed_loads,
+    "torch.onnx": _gate_torch_onnx,
     "transformers.modeling_utils": _gating("PreTrainedModel", "save_pretrained", "save_directory"),
     "transformers.trainer": _gating("Trainer", "save_model", "output_dir"),
 }

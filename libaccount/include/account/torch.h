@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,19 @@ class ACCOUNT_API CategoryScope {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Thrown by libtorch's own writers while a signed stop stands, before anything is opened: by
+// torch::save, OutputArchive::save_to, jit::Module::save and whatever else makes such an archive.
+class ACCOUNT_API ExportDenied : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~ExportDenied() override;
+};
+
+// Ok where those writers ask the export gate in this process, tried out with an archive in memory.
+// unavailable where libtorch_cpu.so comes before this library, by the order of linking, and always
+// in Python, whose writers are gated by the package. Thread-safe.
+ACCOUNT_API Status check_writers();
 
 // The torch version this adapter was built against, e.g. "2.13.0".
 ACCOUNT_API std::string built_for();

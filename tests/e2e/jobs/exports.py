@@ -1,6 +1,8 @@
 """Every way of writing weights that the gate knows, tried one after the other.
 
-As a program: starts a run as its environment says, and prints what became of each way.
+As a program: starts a run as its environment says, and prints what became of each way. With the
+word "late" it imports little before that; with "compiling" it tries what runs a C++ compiler, else
+all the others.
 """
 
 import io
@@ -16,6 +18,9 @@ from collections.abc import Callable
 if "late" not in sys.argv:
     from safetensors import serialize as early_serialize
     from safetensors import serialize_file as early_serialize_file
+    from torch._inductor import aot_compile as early_aot_compile
+    from torch._inductor import aoti_compile_and_package as early_compile_and_package
+    from torch.onnx import export as early_onnx_export
 import numpy
 import torch
 from numpy import save as early_numpy_save
@@ -34,9 +39,46 @@ def _script() -> torch.jit.ScriptModule:
     return torch.jit.script(torch.nn.Linear(2, 2))
 
 
+EXAMPLE = (torch.ones(1, 2),)
+
+
+def _exported() -> torch.export.ExportedProgram:
+    return torch.export.export(torch.nn.Linear(2, 2), EXAMPLE)
+
+
 def _export_save(path: pathlib.Path) -> None:
-    program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
-    torch.export.save(program, path.with_suffix(".pt2"))
+    torch.export.save(_exported(), path.with_suffix(".pt2"))
+
+
+def _compile_and_package(function: Callable, path: pathlib.Path) -> None:
+    function(_exported(), package_path=f"{path}.pt2")
+
+
+def _package_compiled(path: pathlib.Path) -> None:
+    from torch._inductor.package import package_aoti
+
+    package_aoti(str(path.with_suffix(".pt2")), [__file__])
+
+
+def _onnx_export(path: pathlib.Path, function: Callable | None = None, **words: bool) -> None:
+    (function or torch.onnx.export)(torch.nn.Linear(2, 2), EXAMPLE, path, verbose=False, **words)
+
+
+def _onnx_program_save(path: pathlib.Path) -> None:
+    import onnx_ir
+
+    weight = onnx_ir.Value(name="weight", const_value=onnx_ir.tensor(WEIGHTS["weight"].numpy()))
+    graph = onnx_ir.Graph((), (), nodes=(), initializers=(weight,), name="net")
+    torch.onnx.ONNXProgram(onnx_ir.Model(graph, ir_version=10), _exported()).save(path)
+
+
+def _onnx_save(path: pathlib.Path) -> None:
+    import onnx
+    import onnx.numpy_helper
+
+    weight = onnx.numpy_helper.from_array(WEIGHTS["weight"].numpy(), "weight")
+    graph = onnx.helper.make_graph([], "net", [], [], [weight])
+    onnx.save(onnx.helper.make_model(graph), path)
 
 
 def _package(path: pathlib.Path) -> None:
@@ -73,6 +115,14 @@ WAYS: dict[str, Callable[[pathlib.Path], object]] = {
     "torch.jit method": lambda path: _script().save(path),
     "torch.export.save": _export_save,
     "torch.package": _package,
+    "AOTInductor package": lambda path: _compile_and_package(
+        torch._inductor.aoti_compile_and_package, path),
+    "AOTInductor library": lambda _: torch._inductor.aot_compile(_exported().module(), EXAMPLE),
+    "AOTInductor packaging": _package_compiled,
+    "torch.onnx.export": _onnx_export,
+    "torch.onnx.export by TorchScript": lambda path: _onnx_export(path, dynamo=False),
+    "torch.onnx.ONNXProgram.save": _onnx_program_save,
+    "onnx.save": _onnx_save,
     "safetensors.torch save_file": lambda path: _safetensors("torch", "save_file", path),
     "safetensors.torch save": lambda _: _safetensors("torch", "save"),
     "safetensors.numpy save_file": lambda path: _safetensors("numpy", "save_file", path),
@@ -89,6 +139,10 @@ WAYS: dict[str, Callable[[pathlib.Path], object]] = {
 if "late" not in sys.argv:
     WAYS["safetensors alias"] = lambda path: early_serialize_file({}, path)
     WAYS["safetensors buffer alias"] = lambda _: early_serialize({})
+    WAYS["AOTInductor package alias"] = lambda path: _compile_and_package(
+        early_compile_and_package, path)
+    WAYS["AOTInductor library alias"] = lambda _: early_aot_compile(_exported().module(), EXAMPLE)
+    WAYS["torch.onnx.export alias"] = lambda path: _onnx_export(path, early_onnx_export)
 
 
 def _upload(name: str) -> None:
@@ -129,6 +183,8 @@ def try_all(folder: pathlib.Path) -> dict[str, object]:
     kept.write_bytes(b"as it was")
     outcomes = {}
     for name, way in WAYS.items():
+        if name.startswith("AOTInductor") != ("compiling" in sys.argv):
+            continue
         try:
             way(folder / name.replace(" ", "-"))
             outcomes[name] = "written"
@@ -152,16 +208,14 @@ def patched() -> list[str]:
         "torch.save": torch.save,
         "torch.serialization._open_zipfile_writer": torch.serialization._open_zipfile_writer,
         "torch.serialization._open_file_like": torch.serialization._open_file_like,
-        "torch._C.PyTorchFileWriter": torch._C.PyTorchFileWriter,
+        "torch._C.PyTorchFileWriter": torch._C.PyTorchFileWriter.__init__,
         "torch.UntypedStorage._write_file": torch.UntypedStorage._write_file,
         "torch._C.ScriptModule.save": torch._C.ScriptModule.save,
         "safetensors.serialize_file": safetensors.serialize_file,
         "safetensors.serialize": safetensors.serialize,
         "torch.from_file": torch.from_file,
     }
-    found = [name for name, function in functions.items()
-             if hasattr(function, "__wrapped__")
-             or (isinstance(function, type) and function.__base__.__name__ == function.__name__)]
+    found = [name for name, function in functions.items() if hasattr(function, "__wrapped__")]
     # Modules that are changed when they are imported; counting looks at torch's compiler and at
     # Triton so, trackers at TensorBoard's writers, and Transformers' list of trackers gets one more
     # name.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <thread>
 
 #include "support/matchers.h"
 #include "tally/tally.h"
@@ -39,6 +40,21 @@ TEST(GateTest, NotesARefusedExportForTheLedger) {
   const uint64_t before = tally::active_page()->layout().events.head.load();
   EXPECT_FALSE(may_leave("safetensors", "w.safetensors").ok());
   EXPECT_GT(tally::active_page()->layout().events.head.load(), before);
+  control().gate.store(0);
+}
+
+TEST(GateTest, StaysShutForAThreadThatSavesItsStateAndIsKnownByItAlone) {
+  control().gate.store(1);
+  {
+    const SavingState saving;
+    EXPECT_TRUE(saving_state());
+    EXPECT_TRUE(shut());
+    EXPECT_FALSE(may_leave("torch.save", "model.pt").ok());
+    bool elsewhere = true;
+    std::thread([&] { elsewhere = saving_state(); }).join();
+    EXPECT_FALSE(elsewhere);
+  }
+  EXPECT_FALSE(saving_state());
   control().gate.store(0);
 }
 
