@@ -387,7 +387,8 @@ void bind_run(py::module_& m) {
       .def_readwrite("resume", &RunOptions::resume)
       .def_readwrite("parents", &RunOptions::parents)
       .def_readwrite("developer", &RunOptions::developer)
-      .def_readwrite("setting", &RunOptions::setting);
+      .def_readwrite("setting", &RunOptions::setting)
+      .def_readwrite("lease", &RunOptions::lease);
   py::class_<Run>(m, "Run")
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)
@@ -432,7 +433,8 @@ void bind_run(py::module_& m) {
       .def_property_readonly("id", &Run::id)
       .def_property_readonly("directory", &Run::directory)
       .def_property_readonly("counting", &Run::counting)
-      .def_property_readonly("authority", &Run::authority);
+      .def_property_readonly("authority", &Run::authority)
+      .def_property_readonly("leased", &Run::leased);
 }
 
 }  // namespace

@@ -21,16 +21,34 @@ namespace account::cli {
 namespace {
 
 // All that this program and the Python package read; docs/cli.md has the table for people.
-const std::vector<std::string> kVariables = {
-    "ACCOUNT",          "ACCOUNT_AUTHORITY",    "ACCOUNT_BIN",
-    "ACCOUNT_CLUSTER",  "ACCOUNT_CONFIG",       "ACCOUNT_PASSPHRASE_FILE",
-    "ACCOUNT_CUSTOMER", "ACCOUNT_DEVELOPER",    "ACCOUNT_DEVICES",
-    "ACCOUNT_DIR",      "ACCOUNT_EXCHANGE",     "ACCOUNT_KEEPER",
-    "ACCOUNT_METRICS",  "ACCOUNT_MODEL",        "ACCOUNT_NODE",
-    "ACCOUNT_ORDER",    "ACCOUNT_PARENTS",      "ACCOUNT_POLICIES",
-    "ACCOUNT_PYTHON",   "ACCOUNT_QUIET",        "ACCOUNT_RESUME",
-    "ACCOUNT_RUN",      "ACCOUNT_SCHEDULER_ID", "ACCOUNT_SCHEDULER_NAME",
-    "ACCOUNT_SETTING",  "ACCOUNT_SEAL_SECONDS", "ACCOUNT_TRACK_SECONDS"};
+const std::vector<std::string> kVariables = {"ACCOUNT",
+                                             "ACCOUNT_AUTHORITY",
+                                             "ACCOUNT_BIN",
+                                             "ACCOUNT_CLUSTER",
+                                             "ACCOUNT_CONFIG",
+                                             "ACCOUNT_PASSPHRASE_FILE",
+                                             "ACCOUNT_CUSTOMER",
+                                             "ACCOUNT_DEVELOPER",
+                                             "ACCOUNT_DEVICES",
+                                             "ACCOUNT_DIR",
+                                             "ACCOUNT_EXCHANGE",
+                                             "ACCOUNT_KEEPER",
+                                             "ACCOUNT_LEASE",
+                                             "ACCOUNT_METRICS",
+                                             "ACCOUNT_MODEL",
+                                             "ACCOUNT_NODE",
+                                             "ACCOUNT_ORDER",
+                                             "ACCOUNT_PARENTS",
+                                             "ACCOUNT_POLICIES",
+                                             "ACCOUNT_PYTHON",
+                                             "ACCOUNT_QUIET",
+                                             "ACCOUNT_RESUME",
+                                             "ACCOUNT_RUN",
+                                             "ACCOUNT_SCHEDULER_ID",
+                                             "ACCOUNT_SCHEDULER_NAME",
+                                             "ACCOUNT_SETTING",
+                                             "ACCOUNT_SEAL_SECONDS",
+                                             "ACCOUNT_TRACK_SECONDS"};
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 // With less than this a folder is as good as full.
@@ -203,6 +221,7 @@ std::vector<Setting> settings_with_origins(const HostWords& words,
       {"policies", joined(words.policies), "--policy", "ACCOUNT_POLICIES", ""},
       {"authority", words.authority, "--authority", "ACCOUNT_AUTHORITY", "nobody"},
       {"setting", words.setting, "--setting", "ACCOUNT_SETTING", "count"},
+      {"lease", words.lease ? "required" : "", "--lease", "ACCOUNT_LEASE", "none"},
       {"exchange", words.exchange, "--exchange", "ACCOUNT_EXCHANGE", "the job's c10d store"},
       {"metrics", words.metrics, "--metrics", "ACCOUNT_METRICS", "none"},
       {"resume", words.resume, "--resume", "ACCOUNT_RESUME", "nothing"},

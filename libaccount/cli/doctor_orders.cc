@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "cli/doctor.h"
 #include "order/authority.h"
+#include "order/lease.h"
 #include "order/root.h"
 
 namespace account::cli {
@@ -72,6 +73,28 @@ void examine_receipts(const order::AuthorityDirectory& directory, Findings& find
                   "let the job's user write there, else officers wait for an answer in vain");
 }
 
+order::Traits traits_of(const Job& job) {
+  const auto options = keeper_options(job.settings, job.environment);
+  order::Traits traits = options.ok() ? options->job : order::Traits();
+  traits.run = job.settings.place.run;
+  traits.model = job.settings.model;
+  return traits;
+}
+
+// Until when the job is leased; that it is not is said with what else stands against it.
+void examine_lease(const order::AuthorityDirectory& directory, const order::RootChain& chain,
+                   const order::Traits& job, Findings& findings) {
+  std::vector<order::Refused> refused;
+  const auto found = directory.read_leases(refused);
+  if (!found.ok()) return;
+  const int64_t now = Clock::real().unix_ns() / kSecond;
+  const auto newest = order::newest_lease(chain, *found, job, now, 0).newest;
+  if (!newest || newest->lease.expires_unix <= now) return;
+  findings.ok("lease",
+              fmt::format("lease {} of '{}' until {}", newest->lease.number, chain.authority(),
+                          to_iso8601(newest->lease.expires_unix * kSecond)));
+}
+
 }  // namespace
 
 void examine_orders(const Job& job, const std::vector<std::string>& command, Findings& findings) {
@@ -99,6 +122,7 @@ void examine_orders(const Job& job, const std::vector<std::string>& command, Fin
       findings.remark(about, "it is not pinned: whoever can replace the folder commands the job",
                       fmt::format("give {}#{}", spec->path, chain->pin()));
     }
+    if (settings.lease) examine_lease(directory, *chain, traits_of(job), findings);
     examine_receipts(directory, findings);
     examine_rehearsal(directory, findings);
   }

@@ -29,6 +29,9 @@ void add_host_options(const Verb& verb, HostWords& words) {
   verb.takes("--setting", words.setting,
              "count, stop (there must be an authority) or lock (a stopped process can write "
              "nothing any more) (ACCOUNT_SETTING)");
+  verb.flag("--lease", words.lease,
+            "Trains only while the authority leases it, and stops at a lease's end "
+            "(ACCOUNT_LEASE=required)");
   verb.takes("--resume", words.resume,
              "Checkpoint of an earlier run that training goes on from, with its sidecar "
              "(ACCOUNT_RESUME)");
@@ -54,6 +57,7 @@ Result<Settings> settings_from(const HostWords& words, const Environment& enviro
   options.parents = words.parents;
   options.developer = words.developer;
   options.setting = words.setting;
+  options.lease = words.lease ? "required" : "";
   ACCOUNT_ASSIGN_OR_RETURN(
       Settings settings, make_settings(options, [&](const char* name) {
         if (std::string_view(name) == "ACCOUNT_NODE" && !words.node.empty()) {
@@ -81,6 +85,7 @@ Result<keeper::KeeperOptions> keeper_options(const Settings& settings,
   options.exchange_folder = settings.exchange;
   options.metrics_folder = settings.metrics;
   options.authorities = split_list(settings.authority);
+  options.lease = settings.lease;
   options.job.scheduler_id = settings.scheduler_id;
   options.job.scheduler_name = settings.scheduler_name;
   options.job.developer = settings.developer;

@@ -16,7 +16,7 @@ namespace account::cli {
 struct HostWords {
   std::string dir, run, model, node, authority, exchange, resume, developer, setting, metrics;
   std::vector<std::string> policies, parents;
-  bool quiet = false;
+  bool quiet = false, lease = false;
 };
 void add_host_options(const Verb& verb, HostWords& words);
 

@@ -78,6 +78,9 @@ void Stories::read(const std::string& node, const Json& line) {
   if (type == "order") add_order(node, line);
   if (type == "quiet") add_quiet(node, line);
   if (type == "rehearsal") add_rehearsal(node, line);
+  if (type == "lease_ended") {
+    lapses_.push_back({node, text_of(line, "lease"), text_of(line, "because"), time_of(line)});
+  }
   if (type == "note" && text_of(line, "kind") == "export_refused") {
     ++refused_exports_[text_of(line, "way")];
   }
@@ -85,7 +88,7 @@ void Stories::read(const std::string& node, const Json& line) {
     const auto step = line.get_integer("step");
     plain_saves_.push_back({node, text_of(line, "name"), step.ok() ? *step : 0});
   }
-  if (type == "start_refused") {
+  if (type == "start_refused" && line.find("order") != nullptr) {  // else for want of a lease
     Story& one = story(text_of(line, "order"));
     ++one.starts_refused;
     one.refused_because = text_of(line, "because");
@@ -150,6 +153,18 @@ void put(const Rehearsal& rehearsal) {
                         seconds(rehearsal.quiet_after_ns));
   }
   put_line(text);
+}
+
+Json to_json(const Lapse& lapse) {
+  return Json::object({{"node", lapse.node},
+                       {"lease", lapse.lease},
+                       {"because", lapse.because},
+                       {"time", to_iso8601(lapse.unix_ns)}});
+}
+
+void put(const Lapse& lapse) {
+  put_line(fmt::format("lease ended on node {} at {}: {}", lapse.node, to_iso8601(lapse.unix_ns),
+                       lapse.because));
 }
 
 Json to_json(const Story& story) {

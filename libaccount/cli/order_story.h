@@ -29,6 +29,11 @@ struct Rehearsal {  // on one node
   int64_t step = 0, quiet_after_ns = 0, unix_ns = 0;
 };
 
+struct Lapse {  // of a lease, on one node
+  std::string node, lease, because;
+  int64_t unix_ns = 0;
+};
+
 // A checkpoint that the run wrote where anybody who has the file can use it; as far as the job
 // told.
 struct PlainSave {
@@ -55,6 +60,7 @@ class Stories {
 
   std::vector<Story> all() const;
   const std::vector<Rehearsal>& rehearsals() const { return rehearsals_; }
+  const std::vector<Lapse>& lapses() const { return lapses_; }
   // Exports that were tried and refused, by the way that they were tried.
   const std::map<std::string, int64_t>& refused_exports() const { return refused_exports_; }
   // In the order of the ledgers.
@@ -70,16 +76,19 @@ class Stories {
 
   std::map<std::string, Story> by_hash_;
   std::vector<Rehearsal> rehearsals_;
+  std::vector<Lapse> lapses_;
   std::map<std::string, int64_t> refused_exports_;
   std::vector<PlainSave> plain_saves_;
 };
 
 Json to_json(const Story& story);
 Json to_json(const Rehearsal& rehearsal);
+Json to_json(const Lapse& lapse);
 Json to_json(const std::map<std::string, int64_t>& refused_exports);
 Json to_json(const std::vector<PlainSave>& plain_saves);
 void put(const Story& story);
 void put(const Rehearsal& rehearsal);
+void put(const Lapse& lapse);
 void put(const std::map<std::string, int64_t>& refused_exports);
 void put(const std::vector<PlainSave>& plain_saves);
 

@@ -27,15 +27,19 @@ int why(const WhyWords& words) {
     for (const Story& story : stories) list.push(to_json(story));
     Json rehearsals = Json::array();
     for (const Rehearsal& rehearsal : told.rehearsals()) rehearsals.push(to_json(rehearsal));
+    Json lapses = Json::array();
+    for (const Lapse& lapse : told.lapses()) lapses.push(to_json(lapse));
     put_json(Json::object({{"run", report->run},
                            {"orders", std::move(list)},
                            {"rehearsals", std::move(rehearsals)},
+                           {"leases_ended", std::move(lapses)},
                            {"exports_refused", to_json(told.refused_exports())},
                            {"plain_checkpoints", to_json(told.plain_saves())}}));
     return kYes;
   }
   for (const Story& story : stories) put(story);
   for (const Rehearsal& rehearsal : told.rehearsals()) put(rehearsal);
+  for (const Lapse& lapse : told.lapses()) put(lapse);
   put(told.refused_exports());
   if (!stories.empty()) put(told.plain_saves());
   if (stories.empty()) put_line(fmt::format("no order has stopped or refused run {}", report->run));

@@ -37,6 +37,7 @@ void add_verbs(const Verb& program, const Words& command) {
   add_rehearse(program);
   add_lift(program);
   add_resume(program);
+  add_lease(program);
   add_verify(program);
   add_prove(program);
   add_sign(program);

@@ -30,8 +30,9 @@ constexpr mode_t kFolderMode = 0755, kReceiptsMode = 01777;
 
 struct RootWords {
   std::string dir, name;
-  Paths stop, lift, root, recovery, revoke, sign;
-  std::optional<std::string> lift_threshold, root_threshold, days, max_quiet, protocol;
+  Paths stop, lift, root, lease, recovery, revoke, sign;
+  std::optional<std::string> lift_threshold, root_threshold, lease_threshold, days, max_quiet,
+      protocol;
   bool json = false;
 };
 
@@ -61,6 +62,10 @@ Status set_roles(const RootWords& words, order::Root& root) {
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.root, root.root));
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.stop, root.stop));
   ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.lift, root.lift));
+  if (!words.lease.empty()) {
+    root.lease.emplace();
+    ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.lease, *root.lease));
+  }
   if (!words.recovery.empty()) {
     root.recovery.emplace();
     ACCOUNT_RETURN_IF_ERROR(set_keys(root, words.recovery, *root.recovery));
@@ -91,6 +96,15 @@ Status set_numbers(const RootWords& words, order::Root& root) {
         const int64_t threshold,
         parse_whole("--root-threshold", *words.root_threshold, 1, kMaxRoleKeys));
     root.root.threshold = static_cast<int>(threshold);
+  }
+  if (words.lease_threshold) {
+    if (!root.lease) {
+      return {Code::invalid_argument, "--lease-threshold without lease keys", "give --lease"};
+    }
+    ACCOUNT_ASSIGN_OR_RETURN(
+        const int64_t threshold,
+        parse_whole("--lease-threshold", *words.lease_threshold, 1, kMaxRoleKeys));
+    root.lease->threshold = static_cast<int>(threshold);
   }
   if (words.max_quiet) {
     ACCOUNT_ASSIGN_OR_RETURN(root.max_quiet_seconds, parse_whole("--max-quiet", *words.max_quiet, 1,
@@ -380,9 +394,13 @@ void add_root_options(const Verb& verb, RootWords& words) {
   verb.takes_many("--root", words.root, "KEY.pub that may sign the next root; may be repeated");
   verb.takes_many("--recovery", words.recovery,
                   "KEY.pub that opens what a stop lets jobs save, alone; may be repeated");
+  verb.takes_many("--lease", words.lease,
+                  "KEY.pub that renews leases of jobs that ask for one; may be repeated");
   verb.takes("--lift-threshold", words.lift_threshold, "Lift keys needed for a lift (default 2)");
   verb.takes("--root-threshold", words.root_threshold,
              "Root keys needed for a root (default: as many as for a lift)");
+  verb.takes("--lease-threshold", words.lease_threshold,
+             "Lease keys needed for a lease (default 1)");
   verb.takes("--days", words.days, "Until it expires (default 365)");
   verb.takes("--protocol", words.protocol,
              "The shutdown protocol, a file whose SHA-256 the root is to hold");

@@ -36,6 +36,10 @@ std::string spoken(const order::LogLine& line, const OpenAuthority& authority) {
   if (line.what == "refused") {
     return fmt::format("refused {}: {}", sign::short_id(order), text_of(line.facts, "fault"));
   }
+  if (line.what == "lease") {
+    return fmt::format("lease {} of {}, until {}", sign::short_id(text_of(line.facts, "lease")),
+                       text_of(line.facts, "about"), text_of(line.facts, "expires"));
+  }
   if (line.what == "then") {
     const auto code = line.facts.get_integer("exit_code");
     return fmt::format("after {}: {} (exit code {})", sign::short_id(order),

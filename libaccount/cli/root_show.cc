@@ -44,6 +44,7 @@ void put_shown_json(const Shown& shown) {
   Json roles = Json::object({{"root", role_json(root, root.root)},
                              {"stop", role_json(root, root.stop)},
                              {"lift", role_json(root, root.lift)}});
+  if (root.lease) roles.set("lease", role_json(root, *root.lease));
   if (root.recovery) roles.set("recovery", role_json(root, *root.recovery));
   put_json(Json::object({{"authority", root.authority},
                          {"version", root.version},
@@ -74,6 +75,7 @@ void put_shown(const Shown& shown) {
   put_role(root, root.stop, "stop");
   put_role(root, root.lift, "lift");
   put_role(root, root.root, "root");
+  if (root.lease) put_role(root, *root.lease, "lease");
   if (root.recovery) put_role(root, *root.recovery, "recovery");
   if (!root.revoked.empty()) put_line(fmt::format("revoked: {}", fmt::join(root.revoked, ", ")));
   put_line(fmt::format("a stop may ask for at most {} s until quiet", root.max_quiet_seconds));

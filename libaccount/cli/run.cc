@@ -69,6 +69,7 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_AUTHORITY", settings.authority);
   set("ACCOUNT_DEVELOPER", settings.developer);
   if (settings.locks) set("ACCOUNT_SETTING", "lock");
+  if (settings.lease) set("ACCOUNT_LEASE", "required");
   set("ACCOUNT_EXCHANGE", settings.exchange);
   set("ACCOUNT_METRICS", settings.metrics);
   set("ACCOUNT_RESUME", settings.resume);

@@ -46,6 +46,7 @@ void put_live(const keeper::LiveStatus& live) {
   if (!live.silent_ranks.empty()) {
     put_line(fmt::format("  not heard from: ranks {}", fmt::join(live.silent_ranks, ", ")));
   }
+  if (!live.lease.empty()) put_line("  lease: " + live.lease);
   if (!live.waits.empty()) put_line("  held: " + live.waits);
   if (!live.trouble.empty()) put_line("  trouble: " + live.trouble);
 }

@@ -12,8 +12,8 @@
 #include "cli/order_words.h"
 #include "cli/output.h"
 #include "cli/report_text.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
-#include "cli/words.h"
 #include "keeper/live_status.h"
 #include "ledger/ledger.h"
 
@@ -23,10 +23,6 @@ namespace {
 constexpr int64_t kNanoseconds = 1'000'000'000;
 // In which a job must see the order to rehearse; later it is passed over.
 constexpr int64_t kRehearsalSeconds = 600;
-constexpr std::string_view kTargets =
-    "name a run by its id or folder, or say job:ID, slurm:ID, k8s:NAMESPACE/JOB, model:NAME, "
-    "developer:NAME, customer:NAME, cluster:NAME or all";
-
 constexpr const char* kClauseWords = "The clause of the shutdown protocol that this rests on";
 
 struct StopWords {
@@ -39,64 +35,6 @@ struct StopWords {
     return clause.empty() && action != order::Action::rehearse && !root.protocol_sha256.empty();
   }
 };
-
-struct Target {
-  order::Scope scope;
-  std::string run_folder;  // where the run is known on this machine; else empty
-};
-
-Target make_target(order::Scope::Kind kind, const std::string& value,
-                   const std::string& run_folder = {}) {
-  Target target;
-  target.scope.kind = kind;
-  target.scope.value = value;
-  target.run_folder = run_folder;
-  return target;
-}
-
-std::string live_folder(const std::string& run) {
-  for (const keeper::LiveStatus& live : keeper::live_runs(FileSystem::real())) {
-    if (live.run == run) return live.run_folder;
-  }
-  return "";
-}
-
-Result<Target> run_target(const std::string& word) {
-  const auto found = find_run(word);
-  if (found.ok() && is_run_folder(*found)) {
-    const std::string folder = absolute_path(*found);
-    return make_target(order::Scope::Kind::job, base_name(folder), folder);
-  }
-  if (word.find('/') != std::string::npos) {
-    return Status(Code::not_found, fmt::format("'{}' is no run's folder", word),
-                  std::string(kTargets));
-  }
-  // A job of another machine is stopped by its id.
-  ACCOUNT_RETURN_IF_ERROR(ledger::check_run_id(word));
-  return make_target(order::Scope::Kind::job, word, live_folder(word));
-}
-
-Result<Target> parse_target(const std::string& word) {
-  if (word == "all") return make_target(order::Scope::Kind::all, "");
-  const size_t colon = word.find(':');
-  if (colon == std::string::npos) return run_target(word);
-  const std::string kind = word.substr(0, colon), value = word.substr(colon + 1);
-  if (!value.empty() && kind == "job") {
-    return make_target(order::Scope::Kind::job, value, live_folder(value));
-  }
-  // The scheduler's id is one of the names that a job goes by; the run's is made from it.
-  if (!value.empty() && kind == "slurm") {
-    return make_target(order::Scope::Kind::job, value, live_folder("slurm-" + value));
-  }
-  if (kind == "k8s" && value.find('/') != std::string::npos) {
-    return make_target(order::Scope::Kind::job, value);
-  }
-  // Whatever else a scope may be about goes by its own name.
-  const auto scope = order::scope_from_json(Json::object({{kind, value}}));
-  if (scope.ok() && kind != "all") return Target{*scope, ""};
-  return Status(Code::invalid_argument, fmt::format("'{}' is nothing that can be stopped", word),
-                std::string(kTargets));
-}
 
 using Specs = std::set<std::string>;  // "PATH#pin"
 
@@ -235,9 +173,7 @@ Verb add(const Verb& program, order::Action action, const std::string& summary,
          const std::shared_ptr<StopWords>& words) {
   words->action = action;
   const Verb verb = program.verb(words->verb(), summary);
-  verb.needs("TARGET", words->target,
-             "A run's id or folder, job:ID, slurm:ID, k8s:NAMESPACE/JOB, model:NAME, "
-             "developer:NAME, customer:NAME, cluster:NAME, or all");
+  verb.needs("TARGET", words->target, kTargetHelp);
   verb.needs("--because", words->because, "The reason, with the protocol's clause");
   verb.takes("--authority", words->authority,
              "Its directory (default: what the run obeys, then ACCOUNT_AUTHORITY)");

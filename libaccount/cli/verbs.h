@@ -17,6 +17,7 @@ void add_pause(const Verb& program);
 void add_rehearse(const Verb& program);
 void add_lift(const Verb& program);
 void add_resume(const Verb& program);
+void add_lease(const Verb& program);
 void add_status(const Verb& program);
 void add_doctor(const Verb& program, const std::vector<std::string>& command);
 void add_verify(const Verb& program);

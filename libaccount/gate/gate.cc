@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "tally/reasons.h"
 #include "tally/tally.h"
 
 namespace account::gate {
@@ -48,9 +49,12 @@ Status may_leave(std::string_view way, std::string_view target) {
   const std::string why = reason();
   const Json attempt = Json::object({{"way", way}, {"target", target}, {"reason", why}});
   (void)tally::post_event(tally::EventKind::export_refused, attempt.dump());
+  const bool leased = std::string_view(why).starts_with(tally::kLeaseEnded);
   return {Code::shutdown_ordered,
           std::string(way) + " of " + std::string(target) + " refused: " + why,
-          "account order why RUN tells who ordered it; exports open again after a signed lift"};
+          leased ? "exports open again in a start under a new lease: account lease renew"
+                 : "account order why RUN tells who ordered it; exports open again after a signed "
+                   "lift"};
 }
 
 SavingState::SavingState() noexcept { saving = true; }

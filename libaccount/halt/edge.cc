@@ -10,6 +10,8 @@
 #include <ctime>
 #include <string>
 
+#include "tally/reasons.h"
+
 namespace account::halt {
 namespace {
 
@@ -51,6 +53,10 @@ Status raise_at_edge(PageLayout& page, const std::string& why) {
     return {
         Code::threshold_reached, fault,
         "a restart is permitted once `account policy acknowledge` was said of the run's folder"};
+  }
+  if (why.starts_with(tally::kLeaseEnded)) {
+    return {Code::shutdown_ordered, fault,
+            "a restart needs no lift, but a new lease: account lease renew"};
   }
   return {
       Code::shutdown_ordered, fault,

@@ -210,7 +210,7 @@ void Keeper::note(std::string_view kind, std::string_view detail) {
 
 int64_t Keeper::idle_under_stop_ns() const {
   const int64_t quiet_since = brake_.quiet_since_ns();
-  if (stop_ == nullptr || !stop_->stopping() || quiet_since == 0) return 0;
+  if (!stopping() || quiet_since == 0) return 0;
   return world_.clock.monotonic_ns() - std::max(quiet_since, idle_since_ns_);
 }
 
@@ -308,6 +308,7 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
     }
   }
   status_.waits = limits_.permission().ok() ? "" : limits_.permission().to_string();
+  if (leases_ != nullptr) status_.lease = leases_->spoken();
   write_live_status(world_.files, lock_folder_, status_);
   voice_.progress(status_, distances, now);
   if (metrics_.due(now)) tell_metrics(true);
@@ -315,7 +316,7 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
 
 void Keeper::tell_metrics(bool running) {
   metrics_facts_.running = running;
-  metrics_facts_.ordered = stop_ != nullptr && stop_->stopping();
+  metrics_facts_.ordered = stopping();
   metrics_facts_.held = running && !metrics_facts_.ordered && brake_.phase() != Brake::Phase::off;
   const Status written = metrics_.write(status_, metrics_facts_);
   if (!written.ok() && !metrics_fail_) {

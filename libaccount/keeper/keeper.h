@@ -30,6 +30,7 @@
 #include "keeper/directory_exchange.h"
 #include "keeper/job_totals.h"
 #include "keeper/judge.h"
+#include "keeper/leases.h"
 #include "keeper/limits.h"
 #include "keeper/live_status.h"
 #include "keeper/mailbox_exchange.h"
@@ -50,6 +51,7 @@ struct KeeperOptions {
   std::vector<std::string> policies;  // Judge::add; empty: policy::default_ids()
   bool quiet = false;
   std::vector<std::string> authorities;  // "PATH[#pin]" whose orders are obeyed
+  bool lease = false;                    // the job trains only while they lease it
   order::Traits job;                     // what is known of it besides place and model
   std::string exchange_folder;           // shared with the other nodes; empty: the job's store
   std::string metrics_folder;            // for Prometheus; empty: none
@@ -89,8 +91,8 @@ class Keeper {
   // Seals at the next turn (a signal that says that the machine goes down).
   void seal_now() { want_seal(ledger::SealReason::time); }
 
-  // shutdown_ordered once an order was obeyed, threshold_reached once a limit of the job's own has
-  // stopped it: then the host's own exit code says so.
+  // shutdown_ordered once an order was obeyed or a lease has ended, threshold_reached once a limit
+  // of the job's own has stopped it: then the host's own exit code says so.
   Status stopped() const;
 
   // Whether an order ends it: no pause, and no stop at whose edge ranks wait for the lift.
@@ -139,6 +141,7 @@ class Keeper {
   // orders.cc
   void obey();
   void brake(const std::vector<Watch*>& ranks, const JobTotals::View& view);
+  bool stopping() const;
   void tell_recovery();
   void tell_stop();
   bool may_go_on(const std::vector<Watch*>& ranks) const;
@@ -207,7 +210,8 @@ class Keeper {
   std::unique_ptr<MailboxExchange> mailbox_;
   std::unique_ptr<DirectoryExchange> directory_;
   std::unique_ptr<JobTotals> totals_;
-  std::unique_ptr<Stop> stop_;  // none without an authority
+  std::unique_ptr<Stop> stop_;      // none without an authority
+  std::unique_ptr<Leases> leases_;  // none where none is asked for; never without stop_
   Limits limits_;
   Metrics metrics_;
   Utilisation utilisation_;
@@ -216,9 +220,10 @@ class Keeper {
   Brake brake_;
 };
 
-// Whether a job may start, as its keeper would judge: ok, the stop that stands against it, or else
-// the limit that the run has crossed and nobody has acknowledged. Any other code: that cannot be
-// judged. Reads the authorities, and the run's ledgers as its keeper would. Writes nothing.
+// Whether a job may start, as its keeper would judge: ok, the stop that stands against it, the
+// lease that it lacks, or else the limit that the run has crossed and nobody has acknowledged. Any
+// other code: that cannot be judged. Reads the authorities, and the run's ledgers as its keeper
+// would. Writes nothing.
 Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& options);
 
 // What a process does that was to be the keeper and cannot: tells every rank that waits why.

@@ -93,6 +93,7 @@ Json to_json(const LiveStatus& status) {
                        {"counted", status.counted},
                        {"threshold", status.threshold},
                        {"margin", status.margin},
+                       {"lease", status.lease},
                        {"waits", status.waits},
                        {"trouble", status.trouble}});
 }
@@ -121,6 +122,7 @@ Result<LiveStatus> parse_live_status(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(status.counted, json.get_op_count("counted"));
   ACCOUNT_ASSIGN_OR_RETURN(status.threshold, json.get_op_count("threshold"));
   ACCOUNT_ASSIGN_OR_RETURN(status.margin, json.get_op_count("margin"));
+  ACCOUNT_ASSIGN_OR_RETURN(status.lease, json.get_string("lease"));
   ACCOUNT_ASSIGN_OR_RETURN(status.waits, json.get_string("waits"));
   ACCOUNT_ASSIGN_OR_RETURN(status.trouble, json.get_string("trouble"));
   status.keeper_pid = static_cast<uint32_t>(pid);

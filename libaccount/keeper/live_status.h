@@ -41,6 +41,7 @@ struct LiveStatus {
   std::string policy, rule, verdict;     // nearest threshold; empty without policies
   std::string share_percent;             // "0.0041"; text, because it is no evidence
   OpCount counted, threshold, margin;    // counted: what the rule counts of the operations
+  std::string lease;                     // until when it may train; empty: without one
   std::string waits;                     // the limit that was crossed and what to do; empty: none
   std::string trouble;                   // why nothing can be sealed just now; empty: all is well
 };

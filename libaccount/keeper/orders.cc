@@ -64,6 +64,15 @@ Result<std::unique_ptr<Stop>> open_stop(FileSystem& files, const Clock& clock,
   return Stop::open(files, clock, asked, earlier);
 }
 
+// None where none is asked for.
+std::unique_ptr<Leases> open_leases(const Clock& clock, const KeeperOptions& options,
+                                    const std::vector<Json>& earlier, const Stop* stop) {
+  if (!options.lease || stop == nullptr) return nullptr;
+  auto leases = std::make_unique<Leases>(clock, earlier);
+  leases->look(stop->sources(), stop->job());
+  return leases;
+}
+
 }  // namespace
 
 Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& options) {
@@ -72,6 +81,9 @@ Status may_start(FileSystem& files, const Clock& clock, const KeeperOptions& opt
   if (stop != nullptr) {
     ACCOUNT_RETURN_IF_ERROR(stop->permission());
     ACCOUNT_RETURN_IF_ERROR(stop->pause());
+  }
+  if (const auto leases = open_leases(clock, options, earlier, stop.get())) {
+    ACCOUNT_RETURN_IF_ERROR(leases->permission());
   }
   Limits limits(files, clock, options.place.run_folder());
   limits.remember(earlier);
@@ -91,6 +103,10 @@ Status Keeper::judge_start(std::vector<Json> earlier) {
   }
   ACCOUNT_ASSIGN_OR_RETURN(stop_, open_stop(world_.files, world_.clock, options_, earlier));
   if (stop_ != nullptr) status_.authorities = stop_->authorities();
+  leases_ = open_leases(world_.clock, options_, earlier, stop_.get());
+  if (leases_ != nullptr && !takes_up && !leases_->permission().ok()) {
+    leases_->refuse_start(leases_->permission());
+  }
   limits_.remember(earlier);
   queue_stop_lines();
   // What permitted the start, or forbade it, is on disk before any rank hears of it.
@@ -108,6 +124,7 @@ Status Keeper::may_begin() const {
     ACCOUNT_RETURN_IF_ERROR(stop_->permission());
     ACCOUNT_RETURN_IF_ERROR(stop_->pause());
   }
+  if (leases_ != nullptr) ACCOUNT_RETURN_IF_ERROR(leases_->permission());
   return limits_.permission();
 }
 
@@ -119,7 +136,13 @@ Status Keeper::permission(const Watch& watch) const {
 
 Status Keeper::stopped() const {
   if (stop_ != nullptr) ACCOUNT_RETURN_IF_ERROR(stop_->stopped());
+  if (leases_ != nullptr) ACCOUNT_RETURN_IF_ERROR(leases_->stopped());
   return limits_.stops() ? limits_.permission() : Status();
+}
+
+bool Keeper::stopping() const {
+  return (stop_ != nullptr && stop_->stopping()) ||
+         (leases_ != nullptr && !leases_->stopped().ok());
 }
 
 void Keeper::queue_stop_lines() {
@@ -131,9 +154,13 @@ void Keeper::queue_stop_lines() {
     for (const std::string& remark : remarks) voice_.trouble(remark);
   };
   if (stop_ != nullptr) take(stop_->take_lines(), stop_->take_remarks());
-  std::vector<EventLine> lines = limits_.take_lines();
-  if (!lines.empty()) want_seal(ledger::SealReason::order);
-  take(std::move(lines), limits_.take_remarks());
+  const auto take_and_seal = [&](std::vector<EventLine> lines,
+                                 const std::vector<std::string>& remarks) {
+    if (!lines.empty()) want_seal(ledger::SealReason::order);
+    take(std::move(lines), remarks);
+  };
+  if (leases_ != nullptr) take_and_seal(leases_->take_lines(), leases_->take_remarks());
+  take_and_seal(limits_.take_lines(), limits_.take_remarks());
   take({}, brake_.take_remarks());
 }
 
@@ -147,6 +174,10 @@ void Keeper::obey() {
   }
   const std::shared_ptr<const JobTotals::View> view = totals_->view();
   if (stop_ != nullptr) stop_->turn(*view, brake_);
+  if (leases_ != nullptr) {
+    if (brake_.phase() == Brake::Phase::off) leases_->take_up(Brake::left_waiting(ranks));
+    leases_->turn(stop_->sources(), stop_->job(), *view);
+  }
   limits_.turn(*view);
   brake(ranks, *view);
   tell_recovery();
@@ -158,12 +189,16 @@ void Keeper::obey() {
   }
 }
 
-// An order goes before a limit of the job's own, and that before a rehearsal.
+// A stop goes before the end of a lease, that before a pause, a pause before a limit of the job's
+// own, and that before a rehearsal.
 void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view) {
   std::optional<Braking> wanted;
   if (stop_ != nullptr) wanted = stop_->wanted();
   bool ordered = wanted.has_value();
-  if (!ordered || wanted->rehearses) {
+  const bool ended =
+      leases_ != nullptr && (!ordered || wanted->waits) && leases_->wanted().has_value();
+  if (ended) wanted = leases_->wanted(), ordered = false;
+  if (!ended && (!ordered || wanted->rehearses)) {
     if (auto limit = limits_.wanted()) wanted = std::move(limit), ordered = false;
   }
   const bool braked = brake_.phase() != Brake::Phase::off;
@@ -175,13 +210,14 @@ void Keeper::brake(const std::vector<Watch*>& ranks, const JobTotals::View& view
   }
   const bool just_quiet = brake_.turn(ranks, view);
   if (ordered && brake_.phase() == Brake::Phase::quiet) stop_->note_quiet(brake_);
-  if (!ordered && just_quiet) limits_.note_quiet(brake_);
+  if (ended && just_quiet) leases_->note_quiet(brake_);
+  if (!ordered && !ended && just_quiet) limits_.note_quiet(brake_);
 }
 
 // At the beginning and when a root changes, never while a stop is obeyed: that waits for no disk.
 // Where it cannot be written nothing is saved; it is tried at each reading.
 void Keeper::tell_recovery() {
-  if (stop_ == nullptr || stop_->stopping()) return;
+  if (stop_ == nullptr || stopping()) return;
   const auto recovery = stop_->take_recovery();
   if (!recovery) return;
   const std::string text = gate::write_recovery(*recovery);

@@ -49,6 +49,10 @@ class Stop {
   // "PATH#pin" of those it obeys.
   std::vector<std::string> authorities() const;
 
+  // As they were read last, and what is known of the job.
+  const Authorities& sources() const { return authorities_; }
+  const order::Traits& job() const { return options_.job; }
+
   // A note of the ledger; of kind `loaded` it tells where the job's weights come from, which is
   // another name of it.
   void learn(const Json& note);

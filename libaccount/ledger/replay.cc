@@ -14,7 +14,8 @@ namespace {
 constexpr std::string_view kEventTypes[] = {"note",  "authority",     "authority_unreadable",
                                             "start", "start_refused", "lift",
                                             "order", "order_refused", "quiet",
-                                            "limit", "acknowledged",  "rehearsal"};
+                                            "limit", "acknowledged",  "rehearsal",
+                                            "lease", "lease_ended"};
 
 Status wrong(std::string fault) { return Status(Code::corrupt, std::move(fault)); }
 Status tree_differs(std::string fault) { return Status(Code::unverified, std::move(fault)); }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/json.h"
@@ -48,6 +49,8 @@ std::string AuthorityDirectory::root_path(int64_t version) const {
 
 std::string AuthorityDirectory::orders_path() const { return join_path(spec_.path, "orders"); }
 
+std::string AuthorityDirectory::leases_path() const { return join_path(spec_.path, "leases"); }
+
 std::string AuthorityDirectory::receipts_path() const { return join_path(spec_.path, "receipts"); }
 
 Result<RootChain> AuthorityDirectory::read_roots(int64_t least_version) const {
@@ -67,13 +70,15 @@ Result<RootChain> AuthorityDirectory::read_roots(int64_t least_version) const {
   return chain;
 }
 
-Result<std::vector<Found>> AuthorityDirectory::read_orders(std::vector<Refused>& refused) const {
-  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.list(orders_path()));
+Result<std::vector<Found>> AuthorityDirectory::read_folder(std::string_view folder, uint64_t cap,
+                                                           std::vector<Refused>& refused) const {
+  const std::string path = join_path(spec_.path, folder);
+  ACCOUNT_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.list(path));
   std::vector<Found> found;
   for (const std::string& name : names) {
     if (!is_json_file(name)) continue;
-    Result<std::string> bytes = files_.read(join_path(orders_path(), name), kMaxOrderBytes);
-    const std::string place = "orders/" + name;
+    Result<std::string> bytes = files_.read(join_path(path, name), cap);
+    const std::string place = join_path(folder, name);
     if (bytes.ok()) {
       found.push_back({place, std::move(bytes).value()});
     } else if (bytes.status().code() == Code::corrupt) {
@@ -83,6 +88,15 @@ Result<std::vector<Found>> AuthorityDirectory::read_orders(std::vector<Refused>&
     }
   }
   return found;
+}
+
+Result<std::vector<Found>> AuthorityDirectory::read_orders(std::vector<Refused>& refused) const {
+  return read_folder("orders", kMaxOrderBytes, refused);
+}
+
+Result<std::vector<Found>> AuthorityDirectory::read_leases(std::vector<Refused>& refused) const {
+  if (!files_.exists(leases_path())) return std::vector<Found>();
+  return read_folder("leases", kMaxLeaseBytes, refused);
 }
 
 Result<std::vector<Receipt>> AuthorityDirectory::read_receipts() const {
@@ -131,6 +145,37 @@ Result<Verified> AuthorityDirectory::publish_order(const sign::Envelope& envelop
   const std::string name = verified.order.hash_hex() + ".json";
   ACCOUNT_RETURN_IF_ERROR(files_.publish(join_path(orders_path(), name), bytes, kPublic));
   return verified;
+}
+
+Result<VerifiedLease> AuthorityDirectory::publish_lease(const sign::Envelope& envelope) const {
+  const std::string bytes = order_file(envelope);
+  ACCOUNT_ASSIGN_OR_RETURN(const RootChain chain, read_roots());
+  ACCOUNT_ASSIGN_OR_RETURN(VerifiedLease verified, verify_lease({"", bytes}, chain));
+  ACCOUNT_RETURN_IF_ERROR(files_.make_directories(leases_path(), kFolder));
+  const std::string name = verified.lease.hash_hex() + ".json";
+  ACCOUNT_RETURN_IF_ERROR(files_.publish(join_path(leases_path(), name), bytes, kPublic));
+  clear_leases_before(verified, chain);
+  return verified;
+}
+
+// What cannot be taken away hinders nobody: the newest counts.
+void AuthorityDirectory::clear_leases_before(const VerifiedLease& newest,
+                                             const RootChain& chain) const {
+  std::vector<Refused> refused;
+  const auto found = read_leases(refused);
+  if (!found.ok()) return;
+  std::vector<std::pair<int64_t, std::string>> before;  // number, place
+  for (const Found& one : *found) {
+    const auto lease = verify_lease(one, chain);
+    const bool is_before = lease.ok() && lease->lease.number < newest.lease.number &&
+                           to_string(lease->lease.scope) == to_string(newest.lease.scope);
+    if (is_before) before.emplace_back(lease->lease.number, one.place);
+  }
+  if (before.empty()) return;
+  before.erase(std::max_element(before.begin(), before.end()));
+  for (const auto& [number, place] : before) {
+    (void)files_.remove(join_path(spec_.path, place)).ok();
+  }
 }
 
 Status AuthorityDirectory::put_receipt(const Receipt& receipt) const {

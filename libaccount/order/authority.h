@@ -1,10 +1,12 @@
 // An authority's directory: roots and orders to read, receipts to write.
 // libaccount/doc/authority_format.md.
 //
-//   root.json  root.2.json ...   orders/<hash>.json   receipts/<hash>.<run>.<node>.json
+//   root.json  root.2.json ...   orders/<hash>.json   leases/<hash>.json
+//   receipts/<hash>.<run>.<node>.json
 //
-// Its owner writes roots and orders; whoever obeys writes receipts. Reading verifies roots and
-// nothing else: orders are handed on as bytes (standing.h verifies them). Not thread-safe.
+// Its owner writes roots, orders and leases; whoever obeys writes receipts. Reading verifies roots
+// and nothing else: orders and leases are handed on as bytes (standing.h, lease.h verify them). Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@
 #include "account/status.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "order/lease.h"
 #include "order/order.h"
 #include "order/root.h"
 #include "order/standing.h"
@@ -64,6 +67,7 @@ class AuthorityDirectory {
   const std::string& path() const { return spec_.path; }
   std::string root_path(int64_t version) const;
   std::string orders_path() const;
+  std::string leases_path() const;
   std::string receipts_path() const;
 
   // The verified chain; see RootChain::verify for what fails and what is only listed.
@@ -71,6 +75,8 @@ class AuthorityDirectory {
   // Every file orders/*.json, as bytes; those too long to be an order are in `refused`. io or
   // unavailable when one cannot be read: it might be a stop.
   Result<std::vector<Found>> read_orders(std::vector<Refused>& refused) const;
+  // Likewise leases/*.json; none where there is no such folder.
+  Result<std::vector<Found>> read_leases(std::vector<Refused>& refused) const;
   // All receipts, or those of one order. What is no receipt is left out: anybody may write there.
   Result<std::vector<Receipt>> read_receipts() const;
   Result<std::vector<Receipt>> read_receipts(const sign::Digest& order) const;
@@ -79,10 +85,17 @@ class AuthorityDirectory {
   // before it is written). All or nothing, and durable.
   Status publish_root(std::string_view envelope) const;
   Result<Verified> publish_order(const sign::Envelope& envelope) const;
+  // Likewise a lease. Of those before it with its scope the newest stays, for whoever is just
+  // reading, and the others go.
+  Result<VerifiedLease> publish_lease(const sign::Envelope& envelope) const;
   // For who obeys; replaces this node's earlier one.
   Status put_receipt(const Receipt& receipt) const;
 
  private:
+  Result<std::vector<Found>> read_folder(std::string_view name, uint64_t cap,
+                                         std::vector<Refused>& refused) const;
+  void clear_leases_before(const VerifiedLease& newest, const RootChain& chain) const;
+
   FileSystem& files_;
   AuthoritySpec spec_;
 };

@@ -93,6 +93,7 @@ std::string what_of(const Json& event) {
   }
   if (type == "authority_unreadable") return "an authority's orders could not be read";
   if (type == "start_refused") return "a start was tried while a stop stood, and refused";
+  if (type == "lease_ended") return "a lease ended, and the job with it";
   return "";
 }
 

@@ -81,6 +81,7 @@ RunOptions to_cpp(const account_options& given) {
   options.resume = text(given.resume);
   options.setting = text(given.setting);
   options.framework = text(given.framework);
+  options.lease = text(given.lease);
   if (given.save_state != nullptr) {
     options.state = [given](const Sink& to) {
       Sink copy = to;

@@ -27,6 +27,7 @@ constexpr std::array kKeys = {
     KnownKey{"developer", "ACCOUNT_DEVELOPER", Kind::text},
     KnownKey{"dir", "ACCOUNT_DIR", Kind::path},
     KnownKey{"exchange", "ACCOUNT_EXCHANGE", Kind::path},
+    KnownKey{"lease", "ACCOUNT_LEASE", Kind::text},
     KnownKey{"metrics", "ACCOUNT_METRICS", Kind::path},
     KnownKey{"model", "ACCOUNT_MODEL", Kind::text},
     KnownKey{"node", "ACCOUNT_NODE", Kind::text},
@@ -162,6 +163,7 @@ Environment configured(Environment environment, Configuration configuration) {
     auto said = environment(name);
     if (entry == values.end()) return said;
     if (!said) return entry->second;
+    if (entry->first == "ACCOUNT_LEASE") return entry->second;  // there is only one word for it
     if (entry->first == "ACCOUNT_AUTHORITY") return join_lists(*said, entry->second);
     const bool is_setting = entry->first == "ACCOUNT_SETTING";
     if (is_setting && strictness(entry->second) > strictness(*said)) return entry->second;

@@ -1,6 +1,6 @@
 // Configuration: account.toml, what a project says once of all its jobs. Its values stand where a
 // variable of the environment would and is not set; words and options go before both. What it says
-// of an authority and of the setting only ever adds: no weaker source takes it away.
+// of an authority, of the setting and of a lease only ever adds: no weaker source takes it away.
 #pragma once
 
 #include <map>

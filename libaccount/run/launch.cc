@@ -108,6 +108,7 @@ Status launch_keeper(const Settings& settings) {
   if (!settings.authority.empty()) {
     words.insert(words.end(), {"--authority", settings.authority});
   }
+  if (settings.lease) words.emplace_back("--lease");
   if (!settings.exchange.empty()) words.insert(words.end(), {"--exchange", settings.exchange});
   if (!settings.metrics.empty()) words.insert(words.end(), {"--metrics", settings.metrics});
   if (settings.quiet) words.emplace_back("--quiet");

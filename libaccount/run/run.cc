@@ -332,6 +332,8 @@ const std::string& Run::authority() const {
   return counting() ? state_->settings.authority : kNobody;
 }
 
+bool Run::leased() const { return counting() && state_->settings.lease; }
+
 int Run::rank() const { return state_ == nullptr ? -1 : state_->settings.identity.rank; }
 
 int Run::world_size() const {

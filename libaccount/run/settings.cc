@@ -149,6 +149,29 @@ Status take_setting(const RunOptions& options, const Environment& environment, S
   return {};
 }
 
+// Whoever asks for a lease has one asked for; nobody takes that back.
+Status take_lease(const RunOptions& options, const Environment& environment, Settings& settings) {
+  const std::string variable = environment("ACCOUNT_LEASE").value_or("");
+  for (const std::string& word : {options.lease, variable}) {
+    if (word == "required") settings.lease = true;
+    if (word.empty() || word == "required") continue;
+    return {Code::invalid_argument, "'" + word + "' says nothing of a lease",
+            "say required, or nothing"};
+  }
+  if (!settings.lease) return {};
+  if (settings.authority.empty()) {
+    return {Code::invalid_argument, "a lease needs an authority that renews it",
+            "give one: start(authority=...), --authority or ACCOUNT_AUTHORITY"};
+  }
+  const bool hosted = environment("ACCOUNT_KEEPER").has_value();
+  if (hosted && variable.empty()) {
+    // Closed on permission, as with an authority that the keeper does not obey.
+    return {Code::invalid_argument, "the keeper of `account run` was asked for no lease",
+            "give it --lease"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -221,6 +244,7 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   settings.authority =
       join_lists(settings.authority, environment(kConfiguredAuthority).value_or(""));
   ACCOUNT_RETURN_IF_ERROR(take_setting(options, environment, settings));
+  ACCOUNT_RETURN_IF_ERROR(take_lease(options, environment, settings));
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;
   settings.developer = first_of(options.developer, environment("ACCOUNT_DEVELOPER"), false);

@@ -26,6 +26,7 @@ struct Settings {
   std::string node_name;  // as given; empty: this machine
   std::string model, framework, authority;
   bool locks = false;                        // a process that is stopped locks itself
+  bool lease = false;                        // the job trains only while it is leased
   std::string developer, customer, cluster;  // whose job it is, for orders
   std::string scheduler_id, scheduler_name;  // as the scheduler calls it; empty: none does
   std::vector<std::string> policies;

@@ -88,6 +88,25 @@ def test_its_authority_is_obeyed_whatever_a_variable_says(account, project, tmp_
         running.wait(86)
 
 
+def test_its_lease_is_asked_for_whatever_a_variable_says(account, project, tmp_path, monkeypatch):
+    ours = Authority(account, tmp_path / "ours")
+    account("root", "next", ours.path, "--lease", ours.key("officer", "pub"), "--sign",
+            ours.key("root"))
+    (project / "account.toml").write_text(f'authority = "{ours.path}"\nlease = "required"\n')
+    monkeypatch.setenv("ACCOUNT_LEASE", "no")
+    refused = account("run", "--run", "hosted", "--", "touch", "began", expect=86)
+    assert "no lease" in refused.stderr and "account lease renew job:hosted" in refused.stderr
+    assert not (project / "began").exists()
+    start = [sys.executable, "-c", f"{WORK}; import libaccount\nwith libaccount.start(run='own'): "
+             "print('trained')"]
+    with harness.Job(start, project / "own.log") as own:
+        own.wait(86)
+    account("lease", "renew", "all", "--for", "1h", "--authority", ours.path, "--key",
+            ours.key("officer"))
+    account("run", "--run", "hosted", "--", "touch", "began")
+    assert "trained" in harness.run_job(start, project / "own-again.log")
+
+
 def test_the_example_of_the_page_is_one(account, project):
     (text,) = documented.blocks(harness.ROOT / "docs/cli.md", "toml")
     keys = set(re.findall(r"^(\w+) =", text, re.MULTILINE))
@@ -95,7 +114,8 @@ def test_the_example_of_the_page_is_one(account, project):
     assert keys == set(re.findall(r'KnownKey\{"(\w+)"', table))
     # As far as it goes without that authority and those files.
     lines = [line for line in text.splitlines()
-             if not line.startswith(("authority", "setting", "resume", "parents"))]
+             if not line.startswith(("authority", "setting", "lease", "resume",
+                                     "parents"))]
     (project / "account.toml").write_text("\n".join(lines))
     (project / "shared").mkdir()
     done = subprocess.run([account.path, "doctor", "--json"], capture_output=True, text=True,

@@ -16,7 +16,7 @@ import harness
 import pytest
 
 PEOPLE = ("alice", "developer", "customer", "officer", "night", "ceo", "cto", "board", "safe",
-          "vault")
+          "vault", "clerk")
 TRAIN = """
 import os, pathlib, torch
 from safetensors.torch import save_file

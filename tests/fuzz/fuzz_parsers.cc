@@ -24,6 +24,7 @@
 #include "ledger/format.h"
 #include "ledger/ledger.h"
 #include "order/authority.h"
+#include "order/lease.h"
 #include "order/order.h"
 #include "order/root.h"
 #include "policy/devices.h"
@@ -79,6 +80,13 @@ void root(std::string_view bytes) {
   const auto written = order::write_root(*read);
   require(written.ok() && order::parse_root(*written).ok(), "a root reads back");
   (void)order::root_warnings(*read);
+}
+
+void lease(std::string_view bytes) {
+  const auto read = order::parse_lease(bytes);
+  if (!read.ok()) return;
+  const auto written = order::write_lease(*read);
+  require(written.ok() && order::parse_lease(*written).ok(), "a lease reads back");
 }
 
 void receipt(std::string_view bytes) { (void)order::parse_receipt(bytes).ok(); }
@@ -197,6 +205,7 @@ constexpr Parser kParsers[] = {
     {"envelope", envelope},
     {"order", order},
     {"root", root},
+    {"lease", lease},
     {"receipt", receipt},
     {"authority_spec", authority_spec},
     {"public_key", public_key},

@@ -1,6 +1,6 @@
 """Orders and roots from the format pages alone: standard library and PyNaCl, none of our code.
 
-libaccount/doc/{root,order,key}_format.md are all that this was written from.
+libaccount/doc/{root,order,lease,key}_format.md are all that this was written from.
 sign_stop.py signs with it; test_orders.py compares it, byte by byte, with the orders.json of
 tests/vectors/, which the C++ tests verify too.
 """
@@ -14,6 +14,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 ORDER_TYPE = "application/vnd.account.order.v1+json"
+LEASE_TYPE = "application/vnd.account.lease.v1+json"
 ROOT_TYPE = "application/vnd.account.root.v1+json"
 
 
@@ -55,6 +56,13 @@ def lift_payload(authority: str, lifts: list[str], *, root_version: int, number:
                     "root_version": root_version, "number": number, "issued": issued,
                     "accept_until": accept_until, "nonce": nonce, "lifts": lifts,
                     "reason": reason})
+
+
+def lease_payload(authority: str, scope: dict[str, object], *, root_version: int, number: int,
+                  issued: str, expires: str) -> bytes:
+    return compact({"format": "account-lease/1", "authority": authority,
+                    "root_version": root_version, "number": number, "issued": issued,
+                    "expires": expires, "scope": scope})
 
 
 def root_payload(authority: str, roles: dict[str, tuple[list[SigningKey], int]]) -> bytes:

@@ -381,7 +381,7 @@ class Node:
     # What a keeper that obeys an authority or limits read and did; it changes no count.
     take_authority = take_authority_unreadable = take_start = take_start_refused = take_note
     take_lift = take_order = take_order_refused = take_quiet = take_rehearsal = take_note
-    take_limit = take_acknowledged = take_note
+    take_limit = take_acknowledged = take_lease = take_lease_ended = take_note
 
     def take_closed(self, line: dict[str, Any]) -> None:
         self.closed = True

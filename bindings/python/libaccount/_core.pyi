@@ -77,6 +77,7 @@ class RunOptions:
     parents: list[str]
     developer: str
     setting: str
+    lease: str
     def __init__(self) -> None: ...
 
 class Run:
@@ -102,6 +103,8 @@ class Run:
     def counting(self) -> bool: ...
     @property
     def authority(self) -> str: ...
+    @property
+    def leased(self) -> bool: ...
 
 class Snapshot:
     """What this process had counted at one moment."""

@@ -190,6 +190,7 @@ def start(
     state: Callable[[], Any] | None = None,
     resume: str | os.PathLike[str] | None = None,
     setting: str = "count",
+    lease: str | None = None,
 ) -> Run:
     """Starts counting this process as a part of a run, and returns the run.
 
@@ -210,6 +211,9 @@ def start(
     With ``setting="lock"`` a process that is stopped also locks itself, for good and in all its
     threads: no file is opened for writing any more, no socket and no program. ``developer`` is for
     orders about everything of a developer.
+
+    ``lease="required"`` lets the job start and train only while the authority leases it: it stops,
+    as by an order, at the end of a lease that was not renewed (``account lease renew``).
 
     ``state`` is called without arguments when a signed stop ended training at a step, unless the
     stop forbids it: it returns what training would go on from (``{"model": model.state_dict(),
@@ -240,6 +244,12 @@ def start(
         )
     if _current is not None:
         _refuse_stricter(setting, _current)
+        if lease is not None and not _current._inner.leased:
+            raise Error(
+                f"run {_current.id} was begun without a lease; ask for it where the run begins "
+                "(account run --lease)",
+                "invalid_argument",
+            )
         if run is not None and run != _current.id:
             raise Error(
                 f"this process already takes part in run {_current.id}; finish() it first",
@@ -253,7 +263,9 @@ def start(
             )
         _current._inner.began_from(_path_or_empty(resume), _paths(parents))
     else:
-        _current = _open(model, dir, run, policies, authority, resume, parents, developer, setting)
+        _current = _open(
+            model, dir, run, policies, authority, resume, parents, developer, setting, lease
+        )
     if state is not None:
         _current._has_state = True
         _current._inner.set_state(_state.writer_of(state))
@@ -308,6 +320,7 @@ def _open(
     parents: Sequence[str | os.PathLike[str]],
     developer: str | None,
     setting: str,
+    lease: str | None,
 ) -> Run:
     core = _load.core()
     options = core.RunOptions()
@@ -320,6 +333,7 @@ def _open(
     options.parents = _paths(parents)
     options.developer = developer or ""
     options.setting = setting
+    options.lease = lease or ""
     if os.environ.get("ACCOUNT", "").lower() == "off":
         return Run(core.Run(options), None)
     core = _load.watching_core()

@@ -77,7 +77,8 @@ typedef struct account_options {
   const char* framework;  // for the ledger, such as "llm.c 1.0"
   // RunOptions::state: writes what training would go on from, when a signed stop lets it.
   account_code (*save_state)(void* context, account_sink write, void* to);
-  void* context;  // of save_state
+  void* context;      // of save_state
+  const char* lease;  // "required": trains only while the authority leases it
 } account_options;
 
 // Begins this process's part of a run; `run` is set only on ACCOUNT_OK. Blocks until a keeper has

@@ -46,6 +46,9 @@ struct RunOptions {
   // "count"; "stop": there must be an authority to obey; "lock": and a process that is stopped can
   // open nothing for writing, no socket and no program any more.
   std::string setting{};
+  // "required": it starts and trains only while the authority leases it, and stops, as by an order,
+  // at the end of a lease that was not renewed (libaccount/doc/lease_format.md).
+  std::string lease{};
   // Writes what training would go on from (parameters, optimizer, random numbers, the step) to the
   // sink, from the thread that closes steps. Called when a signed stop was obeyed that lets it be
   // saved, and before step() returns: what it gives is encrypted for the holders of the authority's
@@ -136,6 +139,7 @@ class ACCOUNT_API Run {
   const std::string& directory() const;  // <dir>/<run id>
   bool counting() const;                 // false under ACCOUNT=off
   const std::string& authority() const;  // whose orders are obeyed; empty: nobody's
+  bool leased() const;                   // trains only while they lease it
   // Who this process is in the job, as its launcher said.
   int rank() const;
   int world_size() const;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "order/lease.h"
 #include "order/order.h"
 #include "order/root.h"
 #include "order/standing.h"
@@ -31,6 +32,7 @@ struct Authority {
   sign::SecretKey root_a = fixed_key(1), root_b = fixed_key(2);
   sign::SecretKey stop_a = fixed_key(11), stop_b = fixed_key(12);
   sign::SecretKey lift_a = fixed_key(21), lift_b = fixed_key(22), lift_c = fixed_key(23);
+  sign::SecretKey lease_a = fixed_key(31), lease_b = fixed_key(32), lease_c = fixed_key(33);
   sign::SecretKey foreign = fixed_key(99);
 
   Root root(int64_t version = 1) const {
@@ -47,6 +49,15 @@ struct Authority {
     root.stop = {{stop_a.public_key(), stop_b.public_key()}, 1};
     root.lift = {{lift_a.public_key(), lift_b.public_key(), lift_c.public_key()}, 2};
     return root;
+  }
+  // Two of three lease.
+  Root leasing_root(int64_t version = 1) const {
+    Root leasing = root(version);
+    for (const sign::SecretKey* key : {&lease_a, &lease_b, &lease_c}) {
+      leasing.keys.push_back({"clerk", key->public_key()});
+    }
+    leasing.lease = Role{{lease_a.public_key(), lease_b.public_key(), lease_c.public_key()}, 2};
+    return leasing;
   }
   std::string signed_root(const Root& root) const { return sign_root(root, {&root_a, &root_b}); }
   RootChain chain() const { return RootChain::verify({signed_root(root())}, "").value(); }
@@ -116,6 +127,23 @@ inline std::string sign_payload(std::string payload,
 inline std::string sign_order(const Order& order,
                               std::initializer_list<const sign::SecretKey*> keys) {
   return sign_payload(write_order(order).value(), keys);
+}
+
+// About run "r7", for an hour from a minute ago.
+inline Lease make_lease(int64_t number = 1) {
+  Lease lease;
+  lease.authority = "acme-cluster";
+  lease.root_version = 1;
+  lease.number = number;
+  lease.issued_unix = kNow - 60;
+  lease.expires_unix = kNow + 3'540;
+  lease.scope = {Scope::Kind::job, "r7"};
+  return lease;
+}
+
+inline std::string sign_lease(const Lease& lease,
+                              std::initializer_list<const sign::SecretKey*> keys) {
+  return sign_payload(write_lease(lease).value(), keys, kLeaseType);
 }
 
 inline sign::Digest hash_of(const Order& order) { return sign::sha256(write_order(order).value()); }

@@ -88,6 +88,9 @@ TEST(ConfigurationTest, NoWeakerSourceTakesAnAuthorityOrASettingAway) {
   ASSERT_THAT(settings.status(), testing::IsOk());
   EXPECT_EQ(settings->authority, "/srv/own,/srv/acme");
   EXPECT_TRUE(settings->locks);
+  const Configuration leased = {"/p/account.toml", {{"ACCOUNT_LEASE", "required"}}};
+  EXPECT_EQ(configured(table({{"ACCOUNT_LEASE", "no"}}), leased)("ACCOUNT_LEASE"), "required");
+  EXPECT_EQ(configured(table({}), leased)("ACCOUNT_LEASE"), "required");
   // A stricter environment stays stricter.
   const Environment strict = configured(table({{"ACCOUNT_SETTING", "lock"}}),
                                         {"/p/account.toml", {{"ACCOUNT_SETTING", "stop"}}});

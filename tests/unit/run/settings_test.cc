@@ -147,6 +147,26 @@ TEST(SettingsTest, AnAuthorityThatAccountRunDoesNotObeyIsRefused) {
   EXPECT_EQ(make_settings({.authority = "/etc/a"}, hosted).status().code(), Code::invalid_argument);
 }
 
+TEST(SettingsTest, WhoeverAsksForALeaseHasOneAskedForAndNobodyTakesItBack) {
+  const auto lease = [](const char* option, std::map<std::string, std::string> variables) {
+    variables["ACCOUNT_AUTHORITY"] = "/srv/acme";
+    return make_settings({.run = "r", .lease = option}, table(std::move(variables)));
+  };
+  EXPECT_FALSE(lease("", {})->lease);
+  EXPECT_TRUE(lease("required", {})->lease);
+  EXPECT_TRUE(lease("", {{"ACCOUNT_LEASE", "required"}})->lease);
+  for (const char* word : {"no", "off", "0", "Required"}) {
+    EXPECT_EQ(lease(word, {{"ACCOUNT_LEASE", "required"}}).status().code(), Code::invalid_argument);
+    EXPECT_EQ(lease("required", {{"ACCOUNT_LEASE", word}}).status().code(), Code::invalid_argument);
+  }
+  EXPECT_EQ(make_settings({.run = "r", .lease = "required"}, table({})).status().code(),
+            Code::invalid_argument)
+      << "nobody could renew it";
+  EXPECT_EQ(lease("required", {{"ACCOUNT_KEEPER", "12"}}).status().code(), Code::invalid_argument)
+      << "the keeper of account run would not heed it";
+  EXPECT_TRUE(lease("", {{"ACCOUNT_KEEPER", "12"}, {"ACCOUNT_LEASE", "required"}})->lease);
+}
+
 TEST(SettingsTest, WhatIsTooLongForThePageIsRefused) {
   const auto settings = make_settings({.model = std::string(5000, 'm'), .run = "r"}, table({}));
   EXPECT_EQ(settings.status().code(), Code::invalid_argument);
