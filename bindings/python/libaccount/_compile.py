@@ -125,7 +125,7 @@ def _phase_of(nodes: list[Any]) -> Callable[[Any], str]:
         return _within_backward
     autograd = sys.modules.get("torch._dynamo.compiled_autograd")
     if getattr(autograd, "in_compiled_autograd_region", False):
-        return _within_backward
+        return lambda node: "backward"
     if any(name.startswith("primals_") for name in inputs):
         return lambda node: "training"
     return _within_both
