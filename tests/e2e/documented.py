@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ def run_script(script: str, folder: pathlib.Path, **environment: str) -> str:
     path = os.pathsep.join([scripts, str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(["bash", "-c", "set -eux\n" + script], cwd=folder,
                           env=os.environ | {"PATH": path} | environment, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600,
                           check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -27,3 +28,10 @@ def run_script(script: str, folder: pathlib.Path, **environment: str) -> str:
 
 def run_commands(page: pathlib.Path, folder: pathlib.Path) -> str:
     return run_script("".join(blocks(page, "sh")), folder)
+
+
+def run_example(example: pathlib.Path, folder: pathlib.Path) -> str:
+    """The commands of an example's README, but for what they install, in a copy of it."""
+    shutil.copytree(example, folder, dirs_exist_ok=True)
+    lines = "".join(blocks(example / "README.md", "sh")).splitlines(keepends=True)
+    return run_script("".join(x for x in lines if not x.startswith("pip install")), folder)

@@ -1,16 +1,12 @@
 """examples/cpp_trainer: built against the installed packages, run, and its evidence checked."""
 
-import gzip
-import importlib.util
 import os
 import pathlib
 import subprocess
 
+import documented
 import harness
 import pytest
-import torch
-
-import libaccount
 
 SOURCE = harness.ROOT / "examples/cpp_trainer"
 EPOCHS, TRAINED, HELD_OUT, BATCH = 6, 1500, 297, 32
@@ -19,24 +15,21 @@ CONVOLUTION, LINEAR = 2 * 64 * 8 * 9, 2 * 128 * 10
 
 
 @pytest.fixture(scope="module")
-def trainer(tmp_path_factory) -> pathlib.Path:
-    build = tmp_path_factory.mktemp("cpp_trainer")
-    prefixes = f"{libaccount.cmake_prefix_path};{torch.utils.cmake_prefix_path}"
-    for command in (["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja",
-                     f"-DCMAKE_PREFIX_PATH={prefixes}"], ["cmake", "--build", build]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return build / "cpp_trainer"
+def home(tmp_path_factory) -> pathlib.Path:
+    """Where it was built and run as its README says."""
+    folder = tmp_path_factory.mktemp("cpp_trainer")
+    assert "verified: every line" in documented.run_example(SOURCE, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory) -> pathlib.Path:
-    """As scikit-learn carries them; nothing of it is imported."""
-    package = importlib.util.find_spec("sklearn").submodule_search_locations[0]
-    packed = pathlib.Path(package) / "datasets/data/digits.csv.gz"
-    path = tmp_path_factory.mktemp("digits") / "digits.csv"
-    path.write_bytes(gzip.decompress(packed.read_bytes()))
-    return path
+def trainer(home) -> pathlib.Path:
+    return home / "build/cpp_trainer"
+
+
+@pytest.fixture(scope="module")
+def digits(home) -> pathlib.Path:
+    return home / "digits.csv"
 
 
 def run(trainer, *arguments, expect=0):

@@ -1,4 +1,4 @@
-"""Every `account` command of README.md, docs/tour.md and docs/cli.md, as it stands there.
+"""Every `account` command of README.md and of the pages that tour, watch and list, as it stands.
 
 What a command is about is prepared: keys, weights, an authority, a run that trains. Their names are
 those of the pages, but for `account/RUN` and `/srv/acme`; eight ranks are two here. A command that
@@ -215,6 +215,7 @@ def test_every_command_of_the_readme_ends_well(folder):
     base_model(folder)
     folder.run(AUTHORITY.format(folder.authority))
     run_page(folder, harness.ROOT / "README.md", least=7)
+    run_page(folder, harness.ROOT / "docs/watch_a_run.md", least=3)
 
 
 def test_every_command_of_the_tour_ends_well(folder):
