@@ -11,7 +11,7 @@ import time
 import harness
 import pytest
 from authority import Authority
-from test_stop_faults import DEADLINE, PROGRAM, marks
+from test_stop_faults import DEADLINE, PROGRAM, assert_nobody_is_late, marks
 
 ADDRESSES = ("10.81.0.1", "10.81.0.2")
 
@@ -84,7 +84,6 @@ def test_nodes_that_lose_each_other_stop_each_by_itself(account, networks, tmp_p
         # torchrun itself waits for a node that it cannot see, until it is ended, too.
         for job in (left, right):
             job.wait(86)
-    late = [mark for mark in marks(own).values() if mark[2] > ordered + DEADLINE]
-    assert not late, "a rank trained beyond the deadline"
+    assert_nobody_is_late(own, ordered)
     account("may-start", "--run", "r", "--authority", authority.path, "--dir",
             tmp_path / "account", expect=86)

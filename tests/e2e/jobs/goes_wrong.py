@@ -42,7 +42,9 @@ def main() -> None:
     dist.init_process_group("gloo")
     if FAULT == "init" and RANK == 1:
         time.sleep(3600)
-    net = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(8, 8, bias=False))
+    net = torch.nn.Linear(8, 8, bias=False)
+    if FAULT != "unequal":  # whose ranks do not wait for each other
+        net = torch.nn.parallel.DistributedDataParallel(net)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     mark = FOLDER / f"step-{RANK}-{os.getpid()}"
     for step in range(1, 10**6):
@@ -55,7 +57,7 @@ def main() -> None:
             go_wrong()
         loss.backward()
         optimizer.step()
-        time.sleep(0.02)
+        time.sleep(0.05 if FAULT == "unequal" and RANK == 1 else 0.02)
 
 
 if __name__ == "__main__":
