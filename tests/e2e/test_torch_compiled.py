@@ -43,6 +43,8 @@ MODES = {
     "package": [{"forward": FORWARD}, {"forward": FORWARD * 6 // 4}],
     # 2*3 heads, 16*16 pairs of width 8; backward has the scores again
     "attention": [{"forward": 2 * 6 * 256 * 16, "backward": 2 * 6 * 256 * 40}],
+    "attention again": [{"forward": 2 * 6 * 256 * 16, "recompute": 2 * 6 * 256 * 16,
+                         "backward": 2 * 6 * 256 * 40}],
     "attention eager": [{"forward": 2 * 6 * 256 * 16, "backward": 2 * 6 * 256 * 40}],
     # An opaque op: what it runs counts, beside the product behind it.
     "custom op": [{"forward": 2 * 4 * 8 * 8 + 2 * 4 * 8 * 2}],

@@ -254,7 +254,12 @@ def _symbols(nodes: list[Any]) -> list[list[Any]]:
 
 def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
     name = node.target.name()
-    if name in ("flex_attention", "flex_attention_backward"):
+    if name in _WITH_RANDOM_STATE:
+        call = _call_with_random_state(node, _WITH_RANDOM_STATE[name])
+        word = phase(node)  # only a forward's ops are wrapped
+        if call is not None:
+            plan["calls"].append([*call, "recompute" if word == "backward" else word])
+    elif name in ("flex_attention", "flex_attention_backward"):
         plan["calls"].append([*_flex_call(node, name), phase(node)])
     elif name == "invoke_subgraph":
         body = getattr(node.graph.owning_module, node.args[0].target)
@@ -263,6 +268,23 @@ def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], st
         plan["unknown"].append([name, "control flow in a compiled graph"])
     elif name.startswith("triton_kernel_wrapper"):
         _add_kernel(node, plan, phase)
+
+
+# How a checkpoint wraps an op that uses random numbers, so that it can be run again alike: where
+# among its arguments the op is.
+_WITH_RANDOM_STATE = {
+    "run_and_save_rng_state": 0,
+    "run_with_rng_state": 1,
+    "graphsafe_run_with_rng_state": 0,
+}
+
+
+def _call_with_random_state(node: Any, position: int) -> list[Any] | None:
+    op, args = node.args[position], node.args[position + 1 :]
+    output = node.meta.get("val")
+    if node.target.name() == "run_and_save_rng_state" and output is not None:
+        output = output[1]  # behind the state
+    return call_of(op._schema, args, node.kwargs, output)
 
 
 def _add_kernel(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:

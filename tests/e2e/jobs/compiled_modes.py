@@ -156,6 +156,8 @@ MODES: dict[str, Callable[[], list[Step]]] = {
     "opaque backend": lambda: [infer(torch.compile(lambda x: x @ torch.ones(8, 16),
                                                    backend=opaque_backend))],
     "attention": lambda: [attention(torch.compile(sdpa))],
+    "attention again": lambda: [attention(torch.compile(functools.partial(
+        checkpoint, sdpa, use_reentrant=False)))],
     "attention eager": lambda: [attention(sdpa)],
     "custom op": lambda: [infer(torch.compile(lambda x: twice(x) @ torch.ones(8, 2)))],
     "flex": lambda: [flex()],
