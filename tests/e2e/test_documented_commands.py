@@ -1,4 +1,4 @@
-"""Every `account` command of README.md and of the pages that tour, watch and list, as it stands.
+"""Every `account` command of the pages that tour, watch and list, as it stands; so README.md's too.
 
 What a command is about is prepared: keys, weights, an authority, a run that trains. Their names are
 those of the pages, but for `account/RUN` and `/srv/acme`; eight ranks are two here. A command that
@@ -9,6 +9,7 @@ demo`, whose output the README shows.
 import json
 import pathlib
 import re
+import shlex
 import sys
 
 import documented
@@ -211,17 +212,22 @@ def run_page(folder: Folder, page: pathlib.Path, least: int) -> None:
         how(folder, command)
 
 
-def test_every_command_of_the_readme_ends_well(folder):
-    base_model(folder)
-    folder.run(AUTHORITY.format(folder.authority))
-    run_page(folder, harness.ROOT / "README.md", least=7)
-    run_page(folder, harness.ROOT / "docs/watch_a_run.md", least=3)
+def words(command: str) -> list[str]:
+    return shlex.split(command, comments=True)
+
+
+def test_the_readme_has_no_command_that_the_tour_has_not():
+    tour = [words(command) for command in commands(harness.ROOT / "docs/tour.md")]
+    readme = [words(command) for command in commands(harness.ROOT / "README.md")]
+    assert len(readme) >= 7
+    assert [command for command in readme if command not in tour] == []
 
 
 def test_every_command_of_the_tour_ends_well(folder):
     base_model(folder)
     folder.run(AUTHORITY.format(folder.authority))
     run_page(folder, harness.ROOT / "docs/tour.md", least=15)
+    run_page(folder, harness.ROOT / "docs/watch_a_run.md", least=3)
     assert folder.jobs["paused"].process.poll() is None, "the lift let it go on"
     assert "verified" in folder.run("account verify account/my-run")
 
