@@ -35,7 +35,7 @@ class LeaseTest : public ::testing::Test {
     return newest_lease(chain_, found, job, now, least);
   }
 
-  const Authority a_;
+  const Authority a_{};
   const RootChain chain_ = RootChain::verify({a_.signed_root(a_.leasing_root())}, "").value();
 };
 
