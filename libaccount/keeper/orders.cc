@@ -141,8 +141,7 @@ Status Keeper::stopped() const {
 }
 
 bool Keeper::stopping() const {
-  return (stop_ != nullptr && stop_->stopping()) ||
-         (leases_ != nullptr && !leases_->stopped().ok());
+  return is_ended_by_order() || (leases_ != nullptr && !leases_->stopped().ok());
 }
 
 void Keeper::queue_stop_lines() {

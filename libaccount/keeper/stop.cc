@@ -151,9 +151,7 @@ void Stop::note_refused(const std::vector<order::Refused>& refused) {
   for (const order::Refused& one : refused) {
     const std::string text = one.place + ": " + one.why.to_string();
     if (!said_.insert(text).second) continue;
-    lines_.push_back({"order_refused", Json::object({{"place", one.place},
-                                                     {"code", code_name(one.why.code())},
-                                                     {"fault", one.why.fault()}})});
+    lines_.push_back({"order_refused", order::to_json(one)});
     remarks_.push_back("not obeyed: " + text);
   }
 }

@@ -249,4 +249,10 @@ Standing judge_running(const StandingInput& input, const std::vector<sign::Diges
   return standing;
 }
 
+Json to_json(const Refused& refused) {
+  return Json::object({{"place", refused.place},
+                       {"code", code_name(refused.why.code())},
+                       {"fault", refused.why.fault()}});
+}
+
 }  // namespace account::order

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "account/status.h"
+#include "base/json.h"
 #include "order/order.h"
 #include "order/root.h"
 #include "order/traits.h"
@@ -82,6 +83,7 @@ struct Refused {
   std::string place;
   Status why;
 };
+Json to_json(const Refused& refused);  // the ledger's `order_refused`
 
 struct Standing {
   std::vector<StandingStop> stops;       // stops and pauses that stand, in scope or not; by hash

@@ -109,12 +109,11 @@ struct alignas(64) Control {
   Word64 stop_edge;
   Word64 keeper_beat_ns;  // CLOCK_MONOTONIC; 0 until the keeper has accepted this page
   Word32 keeper_pid;
-  Word32 accepted;    // 1: accepted, 2: refused (reason below)
-  Word64 sealed;      // counts seals that contain this page; finish() waits for the next
-  uint8_t order[32];  // hash of the order behind `command`, zeros if none
-  char reason[512];   // zero-terminated UTF-8: why refused or stopped
-  Word64
-      quiet_by_ns;  // CLOCK_MONOTONIC: by when ranks come to the edge or are ended; 0: no such time
+  Word32 accepted;     // 1: accepted, 2: refused (reason below)
+  Word64 sealed;       // counts seals that contain this page; finish() waits for the next
+  uint8_t order[32];   // hash of the order behind `command`, zeros if none
+  char reason[512];    // zero-terminated UTF-8: why refused or stopped
+  Word64 quiet_by_ns;  // CLOCK_MONOTONIC: by then ranks are at the edge or ended; 0: no deadline
 };
 
 struct alignas(64) Edge {

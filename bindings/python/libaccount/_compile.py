@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _formulas, _load
+from . import _load, _plan
 from ._after_import import after_import
 
 if TYPE_CHECKING:
@@ -63,14 +63,18 @@ def _watch_inductor(output_code: ModuleType) -> None:
             from torch._dynamo.utils import counters
 
             try:
-                plan = _plan(graph)
+                plan = _plan.of_graph(graph)
             except Exception as error:  # a graph that cannot be read is listed, and compiles
                 plan = {"problem": f"its graph could not be read ({type(error).__name__})"}
             _carry_in_package(plan)
             counters["inductor"][f"{_MARK}{next(_number)}:{json.dumps(plan)}"] += 1
 
         def uuid(self) -> Any:
-            return ("libaccount", core.formulas_digest(), get_hash_for_files((__file__,)))
+            return (
+                "libaccount",
+                core.formulas_digest(),
+                get_hash_for_files((__file__, _plan.__file__)),
+            )
 
     ours, others = CountingPass(), config.post_grad_custom_post_pass
     if others is None:
@@ -100,232 +104,6 @@ def _plan_within(counters: Any) -> dict[str, Any]:
     numbered = max((int(number), plan) for number, _, plan in (m.partition(":") for m in marked))
     loaded: dict[str, Any] = json.loads(numbered[1])
     return loaded
-
-
-def _plan(graph: Any) -> dict[str, Any]:
-    """calls: [op, overload, arguments, dtype, phase]; a size is a number or an expression in
-    symbols; unknown: [op, reason, elements of its tensors if known]; symbols: where the inputs tell
-    them ([name, input, dimension or None])."""
-    nodes = list(graph.nodes)
-    plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": _symbols(nodes)}
-    _add_calls(graph, plan, _phase_of(nodes))
-    return plan
-
-
-def _phase_of(nodes: list[Any]) -> Callable[[Any], str]:
-    """The phase of a graph's nodes, by a word of count/keys.h; empty: that in which it is called.
-
-    In a backward graph, a node of the forward is one that is computed again. The forward graph of
-    training, into which the partitioner moves some of the backward's nodes, is recomputed if a
-    backward calls it, though autograd is off inside ("training"). A graph of both, from
-    torch.autograd.grad within compiled code, says of each node which it is.
-    """
-    inputs = [node.name for node in nodes if node.op == "placeholder"]
-    if any(name.startswith("tangents_") for name in inputs):
-        return _within_backward
-    autograd = sys.modules.get("torch._dynamo.compiled_autograd")
-    if getattr(autograd, "in_compiled_autograd_region", False):
-        return lambda node: "backward"
-    if any(name.startswith("primals_") for name in inputs):
-        return lambda node: "training"
-    return _within_both
-
-
-def _within_backward(node: Any) -> str:
-    return "recompute" if node.meta.get("partitioner_tag") == "is_forward" else "backward"
-
-
-def _within_both(node: Any) -> str:
-    if not node.meta.get("autograd_backward"):
-        return ""
-    return "recompute" if node.name.endswith("_recomputed") else "backward"
-
-
-def _add_calls(graph: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
-    from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
-
-    for node in graph.nodes:
-        if node.op != "call_function":
-            continue
-        target = node.target
-        if isinstance(target, OpOverloadPacket):  # as Inductor's own passes write it
-            overloads: list[str] = target.overloads()  # type: ignore[no-untyped-call]
-            target = getattr(target, overloads[0])
-        if isinstance(target, OpOverload):
-            call = _call_of(node, target._schema)
-            if call is not None:
-                plan["calls"].append([*call, phase(node)])
-        elif isinstance(node.target, HigherOrderOperator):
-            _add_higher_order(node, plan, phase)
-
-
-def _call_of(node: Any, schema: Any) -> list[Any] | None:
-    """[op, overload, arguments, dtype] of a node that has a formula."""
-    return call_of(schema, node.args, node.kwargs, node.meta.get("val"))
-
-
-def call_of(schema: Any, args: Any, kwargs: Any, output: Any) -> list[Any] | None:
-    """The same of a call, whose arguments may be nodes, tensors of any kind, and numbers."""
-    formula = _load.core().formula_of(schema.name, schema.overload_name)
-    if formula is None:
-        return None
-    by_name = dict(zip((a.name for a in schema.arguments), args, strict=False))
-    by_name.update(kwargs)
-    for argument in schema.arguments:
-        if argument.name not in by_name and argument.has_default_value():
-            by_name[argument.name] = argument.default_value
-    by_name["->"] = output[0] if isinstance(output, (list, tuple)) else output
-    names = [a.name for a in schema.arguments]
-    arguments = [_numbers(word, by_name, names) for word in formula[0].split()]
-    kind = formula[1]
-    dtype = kind[1:] if kind.startswith("=") else _dtype(_value(by_name.get(kind)))
-    return [schema.name, schema.overload_name, arguments, dtype]
-
-
-def _numbers(word: str, by_name: dict[str, Any], names: list[str]) -> list[Any] | None:
-    """What the formula reads of one argument (count/formula.h), as numbers and expressions."""
-    name, _, fact = word.partition("#")
-    value = _value(by_name.get(name))
-    if fact == "products":
-        right = _value(by_name[names[names.index(name) + 1]])
-        pairs = zip(value, right, strict=True)
-        return [_size(sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b in pairs))]
-    if value is None or fact in ("nnz", "end"):  # what no compiler knows
-        return None
-    if fact:
-        return [_size(_FACTS[fact](value))]
-    sizes = getattr(value, "shape", value)
-    return [_size(size) for size in (sizes if isinstance(sizes, (list, tuple)) else [sizes])]
-
-
-_FACTS: dict[str, Callable[[Any], Any]] = {
-    "numel": lambda tensor: tensor.numel(),
-    "last": lambda tensor: tensor.shape[-1],
-    "matrices": lambda tensors: sum(t.numel() for t in tensors if t.dim() >= 2),
-}
-
-
-def _value(argument: Any) -> Any:
-    """The fake tensor, number or list that a node's argument stands for."""
-    import torch
-
-    if isinstance(argument, torch.fx.Node):
-        return argument.meta.get("val")
-    if isinstance(argument, (list, tuple)):
-        return [_value(item) for item in argument]
-    return argument
-
-
-def _size(size: Any) -> Any:
-    if isinstance(size, bool):
-        return int(size)
-    node = getattr(size, "node", None)
-    if node is None and not hasattr(size, "free_symbols"):
-        return int(size)
-    expression = size if node is None else node.expr
-    if expression.is_number:
-        return int(expression)
-    from torch.utils._sympy.printers import PythonPrinter
-
-    return str(PythonPrinter().doprint(expression))
-
-
-def _dtype(value: Any) -> str:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return str(getattr(value, "dtype", "other")).removeprefix("torch.")
-
-
-def _symbols(nodes: list[Any]) -> list[list[Any]]:
-    found: dict[str, list[Any]] = {}
-    inputs = [node for node in nodes if node.op == "placeholder"]
-    if _in_package():  # whose other inputs are constants
-        inputs = [node for node in inputs if hasattr(node.meta.get("val"), "shape")]
-    for position, node in enumerate(inputs):
-        value = node.meta.get("val")
-        sizes = list(enumerate(value.shape)) if hasattr(value, "shape") else [(None, value)]
-        for dimension, size in sizes:
-            symbolic = getattr(size, "node", None)
-            expression = getattr(symbolic, "expr", None)
-            if expression is not None and expression.is_symbol:
-                found.setdefault(str(expression), [str(expression), position, dimension])
-    return list(found.values())
-
-
-def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
-    name = node.target.name()
-    if name in _WITH_RANDOM_STATE:
-        call = _call_with_random_state(node, _WITH_RANDOM_STATE[name])
-        word = phase(node)  # only a forward's ops are wrapped
-        if call is not None:
-            plan["calls"].append([*call, "recompute" if word == "backward" else word])
-    elif name in ("flex_attention", "flex_attention_backward"):
-        plan["calls"].append([*_flex_call(node, name), phase(node)])
-    elif name == "invoke_subgraph":
-        body = getattr(node.graph.owning_module, node.args[0].target)
-        _add_calls(body.graph, plan, phase)
-    elif name in ("cond", "while_loop", "scan", "map_impl"):
-        plan["unknown"].append([name, "control flow in a compiled graph"])
-    elif name.startswith("triton_kernel_wrapper"):
-        _add_kernel(node, plan, phase)
-
-
-# How a checkpoint wraps an op that uses random numbers, so that it can be run again alike: where
-# among its arguments the op is.
-_WITH_RANDOM_STATE = {
-    "run_and_save_rng_state": 0,
-    "run_with_rng_state": 1,
-    "graphsafe_run_with_rng_state": 0,
-}
-
-
-def _call_with_random_state(node: Any, position: int) -> list[Any] | None:
-    op, args = node.args[position], node.args[position + 1 :]
-    output = node.meta.get("val")
-    if node.target.name() == "run_and_save_rng_state" and output is not None:
-        output = output[1]  # behind the state
-    return call_of(op._schema, args, node.kwargs, output)
-
-
-def _add_kernel(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
-    """A Triton kernel: its operations by the user's formula, as one number or expression."""
-    from torch._higher_order_ops.triton_kernel_wrap import kernel_side_table
-
-    launched = kernel_side_table.get_kernel(node.kwargs["kernel_idx"])
-    kernel = _formulas.of_kernel(launched)
-    if kernel is None:
-        name = _formulas.kernel_name(launched)
-        tensors = [_value(v) for v in node.kwargs["kwargs"].values()]
-        elements = [_size(t.numel()) for t in tensors if hasattr(t, "numel")]
-        plan["unknown"].append([f"triton::{name}", _formulas.NO_FORMULA, elements])
-        return
-    constants = kernel_side_table.get_constant_args(node.kwargs["constant_args_idx"])
-    values = {name: _in_symbols(_value(v)) for name, v in node.kwargs["kwargs"].items()}
-    values |= constants | {"grid": [_in_symbols(_value(g)) for g in node.kwargs["grid"][0]]}
-    try:
-        operations = _size(kernel.operations(values))
-    except Exception as error:
-        plan["unknown"].append([kernel.op, f"its formula raised {type(error).__name__}"])
-        return
-    plan["calls"].append([kernel.op, "=", [[operations]], kernel.dtype(values), phase(node)])
-
-
-def _in_symbols(value: Any) -> Any:
-    """A size as an expression: a formula that asks for more than that must not specialise it."""
-    if hasattr(value, "shape"):
-        return _formulas.TensorShape(tuple(map(_in_symbols, value.shape)), value.dtype)
-    expression = getattr(getattr(value, "node", None), "expr", None)
-    if expression is None:
-        return value
-    return int(expression) if expression.is_number else expression
-
-
-def _flex_call(node: Any, name: str) -> list[Any]:
-    """flex_attention(query, key, value, score_mod, block_mask, ...), its backward (query, key,
-    value, out, logsumexp, ...): all pairs; how many a block mask leaves is data."""
-    tensors = [_value(argument) for argument in node.args[:3]]
-    arguments: list[Any] = [[_size(size) for size in tensor.shape] for tensor in tensors]
-    return [f"higher_order::{name}", "", arguments, _dtype(tensors[0])]
 
 
 # --- When a graph is called -----------------------------------------------------------------------
@@ -471,15 +249,9 @@ class _Foreign:
 
 def _carry_in_package(plan: dict[str, Any]) -> None:
     """An AOTInductor package has its plan among its metadata."""
-    if _in_package():
+    if _plan.in_package():
         config: Any = sys.modules["torch._inductor.config"]
         config.aot_inductor.metadata[_MARK] = json.dumps(plan)
-
-
-def _in_package() -> bool:
-    from torch._inductor.virtualized import V
-
-    return V.aot_compilation is True
 
 
 def _watch_packages(package: ModuleType) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _compile, _load
+from . import _load, _plan
 from ._errors import Error
 
 ATTENTION = ("flash", "efficient", "cudnn", "math")
@@ -65,7 +65,7 @@ def _counting_into(result: Estimate) -> Any:
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             output = func(*args, **(kwargs or {}))
-            call = _compile.call_of(func._schema, args, kwargs or {}, output)
+            call = _plan.call_of(func._schema, args, kwargs or {}, output)
             if call is not None:
                 _refuse_real(call[0], args)
                 _add(result, call)

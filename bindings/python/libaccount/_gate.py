@@ -25,16 +25,16 @@ from ._errors import ExportDenied
 if TYPE_CHECKING:
     from types import ModuleType
 
-_core: Any = None  # once the gate is installed
+_installed = False
 _passing: set[int] = set()  # threads by their idents
 
 
 def install() -> None:
     """Puts the gate in front of every known way, also of modules that are imported later."""
-    global _core
-    if _core is not None:
+    global _installed
+    if _installed:
         return
-    _core = _load.core()
+    _installed = True
     _gate_torch()
     for name, gate in _LATER.items():
         after_import(name, gate)
@@ -54,8 +54,7 @@ def permit(way: str, target: object) -> None:
     """Raises ExportDenied, and leaves a word in the ledger, while exports are refused."""
     if _passing and threading.get_ident() in _passing:
         return
-    # A framework's own ways ask also where there is no gate.
-    refusal = (_core or _load.core()).export_refusal(way, _name_of(target))
+    refusal = _load.core().export_refusal(way, _name_of(target))
     if refusal is not None:
         raise ExportDenied(refusal)
 

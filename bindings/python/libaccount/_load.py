@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sysconfig
 from importlib import import_module
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _watching = False
 
 
+@functools.cache
 def core() -> Any:
     """The compiled module. Typed by ``_core.pyi`` for those who import it directly."""
     try:
