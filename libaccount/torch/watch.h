@@ -89,8 +89,8 @@ inline void attend(Attention to, bool on) noexcept {
 // Gives it that; true if the call is not to be counted now. For `attention` that is not 0.
 bool look_after(tally::Key key, const Figures& figures) noexcept;
 
-// Keeps what one call computed, where that belongs now; true if in the tally. Inlined, so that no
-// key is put together in memory: reading one back at once costs as much as all of this.
+// Keeps what one call computed, where that belongs now; true if in the tally. Inlined, so that the
+// key stays in registers.
 [[gnu::always_inline]] inline bool keep(tally::Key key, const Figures& figures) noexcept {
   if (thread_state.regions > 0) {
     thread_state.shadow = saturating_add(thread_state.shadow, figures.executed);
