@@ -156,13 +156,34 @@ Counted count_sdpa(const Arguments& arguments) noexcept {
                 kIsBackward);
 }
 
-// query, key, value [batch, heads, sequence, D]: all pairs. How many a block mask leaves is data,
-// so nothing is known to be left.
+// Pairs that a block mask leaves, of `all` for one head: `mask` is its blocks, a block's queries and
+// keys, and the mask's own batch and heads, over which it is repeated. A block that is masked in
+// part counts whole, as the kernel computes it. Without a mask, or where nobody has read how many
+// blocks it has (less than none): none is known to be left.
+Uint128 pairs_left(std::span<const int64_t> mask, const Sides& s, const Layout& at,
+                   Uint128 all) noexcept {
+  constexpr size_t kFacts = 5;
+  if (mask.size() != kFacts || mask[0] < 0) return 0;
+  const int64_t queries = std::min(mask[1], s.q[at.sequence]);
+  const int64_t keys = std::min(mask[2], s.k[at.sequence]);
+  if (queries < 0 || keys < 0 || mask[3] < 1 || mask[4] < 1) return 0;
+  const auto repeated = static_cast<Uint128>(s.q[at.batch] / mask[3]);
+  const Uint128 pairs = static_cast<Uint128>(queries) * static_cast<Uint128>(keys);
+  constexpr int64_t kMostBlocks = int64_t{1} << 40;  // so that nothing below overflows
+  if (mask[0] > kMostBlocks || pairs > (Uint128{1} << 64)) return all;
+  const auto blocks = static_cast<Uint128>(mask[0]) / static_cast<Uint128>(mask[4]);
+  return std::min(all, blocks * pairs * repeated);
+}
+
+// query, key, value [batch, heads, sequence, D], and a block mask: all pairs; `lower` only those of
+// the blocks that the mask leaves.
 template <bool kIsBackward>
 Counted count_flex(const Arguments& arguments) noexcept {
-  Problem all = dense_problem({arguments[0].list(), arguments[1].list(), arguments[2].list()},
-                              kHeadsFirst, Window{});
-  all.shape.unmasked = 0;
+  const Sides sides{arguments[0].list(), arguments[1].list(), arguments[2].list()};
+  Problem all = dense_problem(sides, kHeadsFirst, Window{});
+  if (all.decline == Decline::none) {
+    all.shape.unmasked = pairs_left(arguments[3].list(), sides, kHeadsFirst, all.shape.pairs);
+  }
   return finish(all, kIsBackward);
 }
 
@@ -262,8 +283,8 @@ constexpr Row kRows[] = {
     {"aten::_scaled_dot_product_fused_attention_overrideable_backward", "", kSdpa, "query",
      count_sdpa<kBack>, true},
     // In compiled graphs; elsewhere it runs as products.
-    {"higher_order::flex_attention", "", "query key value", "query", count_flex<kFore>},
-    {"higher_order::flex_attention_backward", "", "query key value", "query", count_flex<kBack>},
+    {"higher_order::flex_attention", "", "query key value block_mask", "query", count_flex<kFore>},
+    {"higher_order::flex_attention_backward", "", "query key value block_mask", "query", count_flex<kBack>},
     {"aten::_flash_attention_forward", "", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward", "quantized", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward_no_dropout_inplace", "", kFlash, "query", count_flash<kFore>,

@@ -49,6 +49,8 @@ MODES = {
     # An opaque op: what it runs counts, beside the product behind it.
     "custom op": [{"forward": 2 * 4 * 8 * 8 + 2 * 4 * 8 * 2}],
     "flex": [{"forward": 2 * 2 * 128 * 128 * 32}],
+    "flex masked": [{"forward": 2 * 2 * 256 * 256 * 32}, {"forward": 2 * 2 * 200 * 200 * 32},
+                    {"forward": 2 * 2 * 256 * 256 * 32}],
 }
 
 
@@ -87,6 +89,15 @@ def test_compiled_attention_says_what_a_mask_leaves(counts):
     (compiled,), (eager,) = counts["attention"], counts["attention eager"]
     assert compiled == eager
     assert compiled["lower"] == 2 * 6 * (16 * 17 // 2) * (16 + 40)
+
+
+def test_compiled_flex_attention_says_which_blocks_a_mask_leaves(counts):
+    (unmasked,) = counts["flex"]
+    assert unmasked["lower"] == unmasked["executed"]
+    causal, short, by_head = counts["flex masked"]
+    assert causal["lower"] == 2 * 2 * (3 * 128 * 128) * 32
+    assert short["lower"] == short["executed"], "blocks at the end count as if they were whole"
+    assert by_head["lower"] == 2 * (3 + 1) * 128 * 128 * 32
 
 
 def test_an_unknown_backend_is_listed(counts):

@@ -293,6 +293,7 @@ def flex_attention():
     c = counted(lambda: compiled(q, q, q, block_mask=mask).sum().backward())
     unit = 2 * 2 * 256 * 256 * 64
     yield same("compiled, causal", c.by_phase, {"forward": 2 * unit, "backward": 5 * unit})
+    yield same("blocks that are left", c.lower, 7 * unit * 3 // 4)
 
 
 # --- CUDA graphs ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +153,52 @@ def _listed(unknown: list[list[Any]]) -> list[list[Any]]:
     ]
 
 
-def _symbol_in(inputs: Any, position: int, dimension: int | None) -> int:
+def _symbol_in(inputs: Any, position: int, dimension: int | str | None) -> int:
     value = inputs.tensor(position) if isinstance(inputs, _PackageInputs) else inputs[position]
+    if dimension == "sum":
+        return _sums.of(value)
     return int(value) if dimension is None else int(value.shape[dimension])
+
+
+class _Sums:
+    """What is in the tensors of block masks. One on a device is read when it is met a second time,
+    once, so that a mask of every step never makes the host wait; until then its sum is unknown."""
+
+    _UNKNOWN = -(1 << 40)
+    _MOST = 256
+
+    def __init__(self) -> None:
+        self._met: dict[Any, tuple[weakref.ref[Any], int | None]] = {}
+
+    def of(self, tensor: Any) -> int:
+        version = 0 if tensor.is_inference() else tensor._version
+        key = (tensor.data_ptr(), version, tuple(tensor.shape))
+        met, known = self._met.get(key, (None, None))
+        alive = met is not None and met() is not None  # else another one lies there
+        if alive and known is not None:
+            return known
+        if self._may_read(tensor, alive):
+            known = _sum_of(tensor.tolist())
+        if len(self._met) >= self._MOST:
+            self._met = {k: entry for k, entry in self._met.items() if entry[0]() is not None}
+        if len(self._met) < self._MOST:
+            self._met[key] = (met if alive and met is not None else weakref.ref(tensor), known)
+        return self._UNKNOWN if known is None else known
+
+    def _may_read(self, tensor: Any, again: bool) -> bool:
+        if tensor.device.type == "cpu":
+            return True
+        import torch
+
+        capturing = tensor.is_cuda and torch.cuda.is_current_stream_capturing()
+        return again and not capturing
+
+
+_sums = _Sums()
+
+
+def _sum_of(numbers: Any) -> int:
+    return sum(map(_sum_of, numbers)) if isinstance(numbers, list) else int(numbers)
 
 
 def _evaluator(

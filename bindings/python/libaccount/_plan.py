@@ -15,9 +15,10 @@ from . import _formulas, _load
 def of_graph(graph: Any) -> dict[str, Any]:
     """calls: [op, overload, arguments, dtype, phase]; a size is a number or an expression in
     symbols; unknown: [op, reason, elements of its tensors if known]; symbols: where the inputs tell
-    them ([name, input, dimension or None])."""
+    them ([name, input, dimension, None for a number or "sum" of what is in it])."""
     nodes = list(graph.nodes)
-    plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": _symbols(nodes)}
+    symbols = [*_symbols(nodes), *_block_counts(nodes)]
+    plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": symbols}
     _add_calls(graph, plan, _phase_of(nodes))
     return plan
 
@@ -146,12 +147,16 @@ def _dtype(value: Any) -> str:
     return str(getattr(value, "dtype", "other")).removeprefix("torch.")
 
 
-def _symbols(nodes: list[Any]) -> list[list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _inputs(nodes: list[Any]) -> list[Any]:
     inputs = [node for node in nodes if node.op == "placeholder"]
     if in_package():  # whose other inputs are constants
         inputs = [node for node in inputs if hasattr(node.meta.get("val"), "shape")]
-    for position, node in enumerate(inputs):
+    return inputs
+
+
+def _symbols(nodes: list[Any]) -> list[list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for position, node in enumerate(_inputs(nodes)):
         value = node.meta.get("val")
         sizes = list(enumerate(value.shape)) if hasattr(value, "shape") else [(None, value)]
         for dimension, size in sizes:
@@ -230,12 +235,56 @@ def _in_symbols(value: Any) -> Any:
     return int(expression) if expression.is_number else expression
 
 
+# Where flex_attention (query, key, value, score_mod, block_mask, ...) and its backward (query, key,
+# value, out, logsumexp, two gradients, two functions, block_mask, ...) have their mask.
+_FLEX = {"flex_attention": 4, "flex_attention_backward": 9}
+
+
 def _flex_call(node: Any, name: str) -> list[Any]:
-    """flex_attention(query, key, value, score_mod, block_mask, ...), its backward (query, key,
-    value, out, logsumexp, ...): all pairs; how many a block mask leaves is data."""
     tensors = [_value(argument) for argument in node.args[:3]]
     arguments: list[Any] = [[_size(size) for size in tensor.shape] for tensor in tensors]
+    arguments.append(_block_mask(node, name))
     return [f"higher_order::{name}", "", arguments, _dtype(tensors[0])]
+
+
+def _block_mask(node: Any, name: str) -> list[Any] | None:
+    """The blocks that a mask leaves, a block's queries and keys, the mask's batch and heads; None
+    where this torch writes a mask in another way.
+
+    BlockMask.as_tuple(): two lengths, the counts of partial blocks, ..., those of full ones or
+    None, ..., a block's queries and keys, the mask's function.
+    """
+    try:
+        mask = node.args[_FLEX[name]]
+        counts = [count for count in (mask[2], mask[4]) if count is not None]
+        block = [_size(_value(size)) for size in mask[-3:-1]]
+        over = [1, 1, *(_size(size) for size in _value(mask[2]).shape[:-1])][-2:]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None
+    # flex_attention without a mask has one of a single block that is longer than any sequence.
+    no_mask = all(isinstance(size, int) and size >= _WHOLE for size in block)
+    blocks = 1 if no_mask else " + ".join(_count_name(count) for count in counts)
+    return [blocks, *block, *over]
+
+
+_WHOLE = 1 << 30
+
+
+def _count_name(node: Any) -> str:
+    return f"blocks_of_{node.name}"
+
+
+def _block_counts(nodes: list[Any]) -> list[list[Any]]:
+    """The counts that are inputs of the graph; those that it makes itself nobody reads."""
+    found = []
+    for position, node in enumerate(_inputs(nodes)):
+        for user in node.users:
+            place = _FLEX.get(getattr(user.target, "__name__", ""))
+            mask = user.args[place] if place is not None and len(user.args) > place else ()
+            if isinstance(mask, tuple) and any(node is count for count in mask[2:5:2]):
+                found.append([_count_name(node), position, "sum"])
+                break
+    return found
 
 
 def in_package() -> bool:

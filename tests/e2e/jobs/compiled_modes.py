@@ -118,14 +118,18 @@ def grad_inside() -> Step:
     return torch.compile(lambda: torch.autograd.grad(NET(x).sum(), [x, *NET.parameters()]))
 
 
-def flex() -> Step:
-    from torch.nn.attention.flex_attention import flex_attention
+def flex(tokens: int, masked: bool = False, heads: int | None = None) -> Step:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    q, compiled = torch.ones(1, 2, 128, 16), torch.compile(flex_attention)
+    q, compiled = torch.ones(1, 2, tokens, 16), torch.compile(flex_attention)
+    mask = None
+    if masked:
+        mask = create_block_mask(lambda b, h, i, j: i >= j + 128 * h, 1, heads, tokens, tokens,
+                                 device="cpu")
 
     def step() -> None:
         with torch.no_grad():
-            compiled(q, q, q)
+            compiled(q, q, q, block_mask=mask)
 
     return step
 
@@ -160,7 +164,9 @@ MODES: dict[str, Callable[[], list[Step]]] = {
         checkpoint, sdpa, use_reentrant=False)))],
     "attention eager": lambda: [attention(sdpa)],
     "custom op": lambda: [infer(torch.compile(lambda x: twice(x) @ torch.ones(8, 2)))],
-    "flex": lambda: [flex()],
+    "flex": lambda: [flex(128)],
+    "flex masked": lambda: [flex(256, masked=True), flex(200, masked=True),
+                            flex(256, masked=True, heads=2)],
 }
 
 

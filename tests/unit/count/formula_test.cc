@@ -215,6 +215,30 @@ TEST(AttentionTest, EveryKernelHasTheSameFormula) {
   }
 }
 
+TEST(AttentionTest, ABlockMaskOnlyLowersLower) {
+  // 2 batches, 4 heads, 8 queries, 12 keys: 96 pairs for one head of one batch, each 2 * (16 + 16).
+  const Row* row = find_row("higher_order::flex_attention", "");
+  ASSERT_NE(row, nullptr);
+  const auto lower = [row](List mask) {
+    const Counted counted = row->formula(arguments_of(
+        {List{2, 4, 8, 16}, List{2, 2, 12, 16}, List{2, 2, 12, 16}, mask}));
+    EXPECT_EQ(counted.figures.executed, OpCount(2 * 4 * 96 * 64));
+    EXPECT_EQ(counted.figures.model, OpCount(2 * 4 * 96 * 64));
+    return counted.figures.lower;
+  };
+  // Blocks, each of 4 queries by 4 keys; of a mask for all batches and heads.
+  EXPECT_EQ(lower({5, 4, 4, 1, 1}), OpCount(2 * 4 * (5 * 16) * 64));
+  EXPECT_EQ(lower({10, 4, 4, 2, 1}), OpCount(4 * (10 * 16) * 64)) << "a mask for each batch";
+  EXPECT_EQ(lower({20, 4, 4, 1, 4}), OpCount(2 * (20 * 16) * 64)) << "one for each head";
+  EXPECT_EQ(lower({0, 4, 4, 1, 1}), OpCount(0));
+  constexpr int64_t kWhole = int64_t{1} << 30;
+  EXPECT_EQ(lower({1, kWhole, kWhole, 1, 1}), OpCount(2 * 4 * 96 * 64)) << "no mask";
+  EXPECT_EQ(lower({9, 5, 5, 1, 1}), OpCount(2 * 4 * 96 * 64)) << "no more than there are";
+  EXPECT_EQ(lower({-1, 4, 4, 1, 1}), OpCount(0)) << "nobody has read it";
+  EXPECT_EQ(lower({5, 4, 4, 0, 1}), OpCount(0));
+  EXPECT_EQ(lower({INT64_MAX, INT64_MAX, INT64_MAX, 1, 1}), OpCount(2 * 4 * 96 * 64));
+}
+
 TEST(AttentionTest, DeclinesShapesThatDoNotFit) {
   const auto decline = [](List q, List k, List v) {
     return attention(kForward, q, k, v, false).decline;
