@@ -111,7 +111,7 @@ int measure(int ranks) {
       seconds * 1e6 / nodes);
 
   for (int i = 0; i < nodes; ++i) {
-    own[static_cast<size_t>(i)].stop = NodeStop{0, static_cast<uint64_t>(1000 + i), "", {}};
+    own[static_cast<size_t>(i)].stop = NodeStop{0, static_cast<uint64_t>(1000 + i), "", {}, {}};
     keepers[static_cast<size_t>(i)]->set_own(own[static_cast<size_t>(i)]);
     keepers[static_cast<size_t>(i)]->hurry(true);
   }

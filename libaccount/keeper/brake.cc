@@ -54,6 +54,7 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   }
   const bool deadline_begins =
       phase_ == Phase::off || (wanted.ends && (!cause_.ends || (cause_.waits && !wanted.waits)));
+  if (wanted.order != cause_.order) named_ = wanted.order;
   cause_ = wanted;
   if (deadline_begins) began_ns_ = clock_.monotonic_ns();
   if (phase_ == Phase::off) return hold(ranks);
@@ -68,7 +69,7 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
 void Brake::write_cause(tally::Control& control) const {
   const int64_t quiet_by_ns = cause_.ends ? began_ns_ + quiet_ns() : 0;
   control.quiet_by_ns.store(static_cast<uint64_t>(quiet_by_ns), std::memory_order_relaxed);
-  std::memcpy(control.order, cause_.order.data(), cause_.order.size());
+  std::memcpy(control.order, named_.data(), named_.size());
   write_reason(control, cause_.reason);
   if (cause_.shuts_gate) {
     control.gate.store(1 | (cause_.savers << 1), std::memory_order_release);
@@ -114,6 +115,7 @@ void Brake::release(const std::vector<Watch*>& ranks) {
   }
   phase_ = Phase::off;
   cause_ = {};
+  named_ = {};
   decision_ = {};
   last_steps_.clear();
 }
@@ -154,10 +156,12 @@ void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View&
   }
   std::vector<std::optional<uint64_t>> votes = {vote_};
   int covered = static_cast<int>(ranks.size());
+  sign::Digest lowest = named_;
   for (const NodeTotal& other : view.others) {
     if (!other.stop || other.stop->start != start || other.stop->about != cause_.about) continue;
     if (other.world_size != world) continue;
     votes.emplace_back(other.stop->vote);
+    if (other.stop->order != sign::Digest{}) lowest = std::min(lowest, other.stop->order);
     // A sum has this node's vote in it as well.
     covered = other.covers > 0 ? std::max(covered, other.covers)
                                : covered + static_cast<int>(other.ranks.size());
@@ -169,6 +173,9 @@ void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View&
   }
   decision_ = decide(votes);
   phase_ = Phase::decided;
+  if (std::exchange(named_, lowest) != lowest) {
+    for (Watch* watch : ranks) write_cause(watch->page->layout().control);
+  }
   command(ranks);
 }
 
@@ -276,6 +283,7 @@ std::optional<NodeStop> Brake::to_tell() const {
   NodeStop tell;
   tell.vote = vote_;
   tell.about = cause_.about;
+  if (!cause_.waits) tell.order = cause_.order;
   return tell;
 }
 

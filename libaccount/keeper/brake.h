@@ -23,6 +23,8 @@
 
 namespace account::keeper {
 
+inline constexpr int kShutdownExitCode = 86;  // of every process that a stop ended or refused
+
 // A line for the ledger, of whoever brakes.
 struct EventLine {
   std::string type;
@@ -104,6 +106,9 @@ class Brake {
 
   const Clock& clock_;
   Braking cause_;
+  // The order that the pages name, by which ranks name what they save. Two stops may reach two nodes
+  // in another order: then all name the lower one that was voted for.
+  sign::Digest named_{};
   Phase phase_ = Phase::off;
   uint64_t vote_ = 0;
   Decision decision_;

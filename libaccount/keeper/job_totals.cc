@@ -45,6 +45,7 @@ Json to_json(const NodeStop& stop) {
                             {"vote", OpCount(stop.vote)},
                             {"envelopes", envelopes}});
   if (!stop.about.empty()) json.set("about", stop.about);
+  if (stop.order != sign::Digest{}) json.set("order", sign::to_hex(stop.order));
   return json;
 }
 
@@ -57,6 +58,10 @@ Result<NodeStop> parse_stop(const Json& json) {
   stop.vote = vote.low();
   if (json.find("about") != nullptr) {
     ACCOUNT_ASSIGN_OR_RETURN(stop.about, json.get_string("about"));
+  }
+  if (json.find("order") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const std::string order, json.get_string("order"));
+    ACCOUNT_ASSIGN_OR_RETURN(stop.order, sign::digest_from_hex(order));
   }
   for (const Json& item : envelopes->items()) {
     if (item.kind() != Json::Kind::string) return Status(Code::corrupt, "an order is no string");
@@ -264,7 +269,10 @@ void JobTotals::post_sum(const NodeTotal& own) {
       sum.acknowledged.insert(other.acknowledged.begin(), other.acknowledged.end());
       const bool votes = own.stop && other.stop && other.stop->start == own.stop->start &&
                          other.stop->about == own.stop->about;
-      if (votes) sum.stop->vote = std::max(sum.stop->vote, other.stop->vote);
+      if (votes) {
+        sum.stop->vote = std::max(sum.stop->vote, other.stop->vote);
+        sum.stop->order = std::min(sum.stop->order, other.stop->order);
+      }
       if (votes || !own.stop) sum.covers += static_cast<int>(other.ranks.size());
     }
   }

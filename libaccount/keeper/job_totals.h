@@ -30,6 +30,7 @@
 #include "account/op_count.h"
 #include "base/clock.h"
 #include "base/exchange.h"
+#include "sign/sign.h"
 
 namespace account::keeper {
 
@@ -41,8 +42,9 @@ void add_to(Operations& total, const Operations& more);
 // What a node says while it brakes.
 struct NodeStop {
   uint32_t start = 0;  // restart count of the ranks that it is about
-  uint64_t vote = 0;   // keeper/vote.h
-  std::string about;   // the limit that it brakes for; empty: an order
+  uint64_t vote = 0;     // keeper/vote.h
+  std::string about;     // the limit that it brakes for; empty: an order
+  sign::Digest order{};  // the stop; in a sum the lowest of all; zeros: no stop
   std::vector<std::string> envelopes;
 };
 

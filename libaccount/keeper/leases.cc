@@ -162,6 +162,17 @@ Status Leases::permission() const {
 
 void Leases::refuse_start(const Status& why) {
   lines_.push_back({"start_refused", Json::object({{"because", why.fault()}})});
+  summarise("refused", why.fault());
+}
+
+void Leases::summarise(std::string_view state, std::string_view because) {
+  summary_ = Json::object({{"format", "account-stop/1"},
+                           {"action", "lease"},
+                           {"state", state},
+                           {"run", run_},
+                           {"because", because},
+                           {"exit_code", kShutdownExitCode},
+                           {"ends_with", "lease"}});
 }
 
 void Leases::turn(const Authorities& authorities, const order::Traits& job,
@@ -239,6 +250,9 @@ void Leases::end(const sign::Digest& lease, const Lessor* lessor, std::string be
   lines_.push_back({"lease_ended", Json::object({{"lease", sign::to_hex(lease)},
                                                  {"pin", lessor != nullptr ? lessor->pin : ""},
                                                  {"because", ended_->because}})});
+  summarise("stopping", ended_->because);
+  summary_.set("lease", sign::to_hex(lease));
+  summary_.set("ended_unix_ns", OpCount(static_cast<uint64_t>(clock_.unix_ns())));
   remarks_.push_back(fmt::format("{}: {}: all ranks stop; {}", tally::kLeaseEnded, ended_->because,
                                  ended_->next_step));
 }
@@ -259,6 +273,9 @@ Status Leases::stopped() const { return ended_ ? permission() : Status(); }
 
 void Leases::note_quiet(const Brake& brake) {
   Json body = brake.ledger_body();
+  for (const auto& [member, value] : body.members()) summary_.set(member, value);
+  summary_.set("state", "quiet");
+  summary_.set("quiet_unix_ns", OpCount(static_cast<uint64_t>(clock_.unix_ns())));
   body.set("orders", Json::array());
   body.set("lease", sign::to_hex(ended_->lease));
   lines_.push_back({"quiet", std::move(body)});

@@ -48,6 +48,8 @@ class Leases {
   // ok, or what ended the job.
   Status stopped() const;
   void note_quiet(const Brake& brake);
+  // For stop.json; null where no lease has ended the job, nor kept it from starting.
+  const Json& summary() const { return summary_; }
 
   // "until 2026-11-24T10:12:08Z"; for people. Empty where there is none.
   std::string spoken() const;
@@ -83,6 +85,7 @@ class Leases {
   void end(const sign::Digest& lease, const Lessor* lessor, std::string because);
   std::string how_to_renew(const std::string& path) const;
   void hear_peers(const JobTotals::View& view);
+  void summarise(std::string_view state, std::string_view because);
 
   const Clock& clock_;
   std::vector<Lessor> lessors_;               // as the authorities stand
@@ -100,6 +103,7 @@ class Leases {
   std::optional<Ended> ended_;
   std::string run_;
 
+  Json summary_;
   std::vector<EventLine> lines_;
   std::vector<std::string> remarks_;
   std::set<std::string> said_;

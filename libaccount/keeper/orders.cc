@@ -184,8 +184,8 @@ void Keeper::obey() {
   // Agreement did not wait for this; only the acknowledgement does.
   if (stop_ != nullptr && stop_->wants_seal() && try_seal(ledger::SealReason::order).ok()) {
     stop_->latched(brake_);
-    tell_stop();
   }
+  tell_stop();
 }
 
 // A stop goes before the end of a lease, that before a pause, a pause before a limit of the job's
@@ -233,13 +233,19 @@ void Keeper::tell_recovery() {
 // ledger.
 void Keeper::tell_stop() {
   if (stop_ == nullptr) return;
-  const std::optional<Json> summary = stop_->take_summary();
-  if (!summary) return;
+  if (std::optional<Json> summary = stop_->take_summary()) order_summary_ = std::move(*summary);
+  const bool lease = leases_ != nullptr && !stop_->stopping() &&
+                     (order_summary_.is_null() || !leases_->stopped().ok());
+  Json summary = lease ? leases_->summary() : order_summary_;
+  if (lease && !summary.is_null()) summary.set("node", options_.place.node);
+  const std::string text = summary.is_null() ? "" : summary.dump() + "\n";
+  if (told_stop_ == text) return;
+  told_stop_ = text;
   const std::string path = stop_path(options_.place);
   constexpr int kMode = 0644;
   Status told;
-  if (!summary->is_null()) {
-    told = world_.files.replace(path, summary->dump() + "\n", kMode);
+  if (!text.empty()) {
+    told = world_.files.replace(path, text, kMode);
   } else if (world_.files.exists(path)) {
     told = world_.files.remove(path);  // it was about an earlier start
   }

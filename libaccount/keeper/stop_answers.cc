@@ -37,8 +37,6 @@ order::Receipt Stop::receipt_of(const Obeyed& obeyed, const Brake& brake) const 
   return receipt;
 }
 
-constexpr int kShutdownExitCode = 86;  // of every process that a stop ended or refused
-
 // A receipt, and what its order says.
 Json Stop::summary_of(const StandingStop& stop, const order::Receipt& receipt) const {
   Json summary = order::to_json(receipt);

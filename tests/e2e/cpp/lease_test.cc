@@ -90,6 +90,13 @@ TEST_F(LeaseTest, AJobGoesOnWhileItIsRenewedStopsAtTheEndAndStartsAfterARenewal)
   EXPECT_TRUE(std::filesystem::exists(saved / "rank-0.locked"));
   EXPECT_TRUE(std::filesystem::exists(saved / "rank-1.locked"));
 
+  const auto told = Json::parse(stop_file(), 1 << 20);
+  ASSERT_TRUE(told.ok()) << told.status().to_string();
+  EXPECT_EQ(*told->get_string("action"), "lease");
+  EXPECT_EQ(*told->get_string("state"), "quiet");
+  EXPECT_EQ(*told->get_integer("exit_code"), 86);
+  EXPECT_EQ(told->find("ranks")->dump(), quiet[0].find("ranks")->dump());
+
   Process why({ACCOUNT_BINARY, "order", "why", dir_ + "/r"}, base_environment(), output());
   EXPECT_EQ(why.wait(), 0);
   EXPECT_THAT(why.out(), HasSubstr("lease 3 of authority 'acme-cluster' was until"));
@@ -97,12 +104,14 @@ TEST_F(LeaseTest, AJobGoesOnWhileItIsRenewedStopsAtTheEndAndStartsAfterARenewal)
   Process again = leased({"steps=3"});
   EXPECT_EQ(again.wait(), 86);
   EXPECT_THAT(again.err(), HasSubstr("lease 3 of authority 'acme-cluster' was until"));
+  EXPECT_THAT(stop_file(), HasSubstr("\"state\":\"refused\""));
   renew(2, 600);
   Process replayed = leased({"steps=3"});
   EXPECT_EQ(replayed.wait(), 86) << "an older number";
   renew(4, 600);
   Process renewed = leased({"steps=5"});
   EXPECT_EQ(renewed.wait(), 0) << renewed.err();
+  EXPECT_EQ(stop_file(), "") << "it was about an earlier start";
 }
 
 TEST_F(LeaseTest, OnlyWhoAsksForALeaseNeedsOne) {

@@ -21,14 +21,14 @@ constexpr int64_t kSecond = 1'000'000'000, kMinute = 60 * kSecond;
 // A process that has a page and does nothing.
 class IdleRank {
  public:
-  explicit IdleRank(const std::string& folder) {
+  explicit IdleRank(const std::string& folder, int rank = 0, int world_size = 1) {
     int ready[2];
     EXPECT_EQ(::pipe(ready), 0);
     pid_ = ::fork();
     if (pid_ == 0) {
       tally::Identity identity;
-      identity.rank = 0;
-      identity.world_size = 1;
+      identity.rank = rank;
+      identity.world_size = world_size;
       const auto page = tally::Page::create({folder + "/pages"}, identity);
       const std::string path = page.ok() ? (*page)->path() : "";
       (void)!::write(ready[1], path.data(), path.size());
@@ -160,6 +160,72 @@ TEST_F(BrakeTest, AGateThatAnEarlierKeeperHadJustShutIsLeftOverToo) {
   std::ranges::fill(rank_.control().order, uint8_t{7});
   rank_.control().gate.store(1);
   EXPECT_EQ(Brake::left_waiting({rank_.watch()}), wanted_.order);
+}
+
+// A node of one rank, of a job of two, that obeys the stop of this hash.
+class Node {
+ public:
+  Node(const std::string& folder, int rank, uint8_t order, uint64_t next_edge)
+      : rank_(folder, rank, 2) {
+    rank_.edge().steps_closed.store(next_edge - 1);
+    rank_.edge().next_edge.store(next_edge);
+    wanted_.order.fill(order);
+    wanted_.ends = wanted_.shuts_gate = true;
+    wanted_.savers = 1;
+    brake_.apply(wanted_, {rank_.watch()});
+    total_.node = "node-" + std::to_string(rank);
+    total_.ranks = {rank};
+    total_.world_size = 2;
+    total_.stop = brake_.to_tell();
+  }
+  // As the other node hears it.
+  NodeTotal said() const { return *parse_total(to_blob(total_)); }
+  void hear(const NodeTotal& other) {
+    JobTotals::View view;
+    view.others = {other};
+    brake_.turn({rank_.watch()}, view);
+  }
+  void forbid_saving() {
+    wanted_.savers = 0;
+    brake_.apply(wanted_, {rank_.watch()});
+  }
+  uint8_t named() { return rank_.control().order[0]; }
+  uint64_t edge() { return rank_.control().stop_edge.load(); }
+
+ private:
+  FakeClock clock_;
+  IdleRank rank_;
+  Brake brake_{clock_};
+  Braking wanted_;
+  NodeTotal total_;
+};
+
+TEST(TwoNodesTest, NameOneOfTwoStopsThatTheySawInAnotherOrder) {
+  const testing::TempDir dir;
+  Node one(dir.path(), 0, 9, 5), other(dir.path(), 1, 4, 6);
+  EXPECT_EQ(one.named(), 9);
+  one.hear(other.said());
+  other.hear(one.said());
+  EXPECT_EQ(one.edge(), 6u);
+  EXPECT_EQ(other.edge(), 6u);
+  EXPECT_EQ(one.named(), 4) << "all ranks save in the folder of one stop";
+  EXPECT_EQ(other.named(), 4);
+  one.forbid_saving();
+  EXPECT_EQ(one.named(), 4) << "those that have begun stay where they are";
+}
+
+TEST(TwoNodesTest, ASumOfVotesNamesTheLowestStopOfAll) {
+  const testing::TempDir dir;
+  Node one(dir.path(), 0, 9, 5);
+  NodeTotal sum;
+  sum.node = "node-1";
+  sum.world_size = sum.covers = 2;
+  sum.stop.emplace();
+  sum.stop->vote = 8;
+  sum.stop->order.fill(2);
+  one.hear(*parse_total(to_blob(sum)));
+  EXPECT_EQ(one.edge(), 8u);
+  EXPECT_EQ(one.named(), 2);
 }
 
 }  // namespace

@@ -209,6 +209,7 @@ TEST_F(ManyNodesTest, TheSumCountsTheVotesForTheSameCause) {
   for (int i = 0; i < kNodes; ++i) {
     NodeStop stop;
     stop.vote = static_cast<uint64_t>(100 + i % 7);
+    stop.order.fill(static_cast<uint8_t>(20 - i % 7));
     if (i == 9) stop.about = "own:stop";
     if (i != 10) own_[static_cast<size_t>(i)].stop = stop;
   }
@@ -217,6 +218,7 @@ TEST_F(ManyNodesTest, TheSumCountsTheVotesForTheSameCause) {
   ASSERT_EQ(view->others.size(), 1u);
   ASSERT_TRUE(view->others[0].stop.has_value());
   EXPECT_EQ(view->others[0].stop->vote, 106u);
+  EXPECT_EQ(view->others[0].stop->order[0], 14) << "the lowest of all";
   EXPECT_EQ(view->others[0].covers, kNodes - 2) << "one brakes for something else, one not at all";
 }
 
