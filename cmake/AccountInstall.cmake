@@ -40,17 +40,18 @@ install(FILES
 install(EXPORT accountTargets NAMESPACE account::
   DESTINATION ${account_package_dir} COMPONENT development)
 
-function(account_install_part part word)
+# account_install_part(<part> <word> <folder below the library folder> <path from there to it>)
+function(account_install_part part word folder path)
   if(NOT TARGET account_${part})
     return()
   endif()
-  set_property(TARGET account_${part} PROPERTY INSTALL_RPATH "$ORIGIN")
+  set_property(TARGET account_${part} PROPERTY INSTALL_RPATH "$ORIGIN${path}")
   install(TARGETS account_${part} EXPORT account${word}Targets
-    LIBRARY DESTINATION ${account_library_dir} COMPONENT ${part})
+    LIBRARY DESTINATION ${account_library_dir}${folder} COMPONENT ${part})
   install(FILES ${PROJECT_SOURCE_DIR}/libaccount/include/account/${part}.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/account COMPONENT ${part})
   install(EXPORT account${word}Targets NAMESPACE account::
     DESTINATION ${account_package_dir} COMPONENT ${part})
 endfunction()
-account_install_part(torch Torch)
-account_install_part(nccl Nccl)
+account_install_part(torch Torch "/${ACCOUNT_TORCH_FOLDER}" "/..")
+account_install_part(nccl Nccl "" "")

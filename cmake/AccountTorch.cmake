@@ -38,6 +38,9 @@ if(NOT ACCOUNT_TORCH_VERSION)
   message(FATAL_ERROR "${account_torch_dir}/include holds no torch version header; is it a full PyTorch?")
 endif()
 set(ACCOUNT_TORCH_VERSION "${ACCOUNT_TORCH_VERSION}" CACHE INTERNAL "torch of account::torch")
+# An adapter serves one minor version, and each has a folder of its own.
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" account_torch_minor "${ACCOUNT_TORCH_VERSION}")
+set(ACCOUNT_TORCH_FOLDER "torch-${account_torch_minor}" CACHE INTERNAL "folder of the adapter")
 message(STATUS "PyTorch ${ACCOUNT_TORCH_VERSION} in ${account_torch_dir}")
 
 foreach(library torch_cpu c10)

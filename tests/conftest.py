@@ -1,9 +1,12 @@
 """For all tests in here."""
 
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
+import node_file
 import slurm
 from fixtures import account, clean_environment
 
@@ -23,3 +26,7 @@ def can_cut_networks() -> bool:
 collect_ignore = ["e2e/test_slurm.py"] if slurm.why_not() else []
 if not can_cut_networks():
     collect_ignore.append("e2e/test_stop_partition.py")
+with tempfile.TemporaryDirectory() as folder:
+    os.chmod(folder, 0o755)
+    if not node_file.can_mount(pathlib.Path(folder)):
+        collect_ignore.append("e2e/test_node_configuration.py")

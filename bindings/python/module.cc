@@ -18,6 +18,7 @@
 #include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
+#include "permission.h"
 #include "state.h"
 #include "status_error.h"
 #include "tally/tally.h"
@@ -445,7 +446,7 @@ PYBIND11_MODULE(_core, m) {
   }
   py::register_exception_translator(translate_status);
   m.attr("__version__") = std::string(version());
-  m.attr("torch_version") = ACCOUNT_TORCH_VERSION;
+  bind_permission(m);
   bind_totals(m);
   bind_job(m);
   bind_run(m);

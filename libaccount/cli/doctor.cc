@@ -33,7 +33,7 @@ Json to_json(const Finding& finding) {
 
 void put(const std::vector<Setting>& settings, const Findings& findings) {
   for (const Setting& setting : settings) {
-    put_line(fmt::format("{:<10} {}  ({})", setting.name, setting.value, setting.origin));
+    put_line(fmt::format("{:<12} {}  ({})", setting.name, setting.value, setting.origin));
   }
   put_line("");
   for (const Finding& finding : findings.all()) {
@@ -67,20 +67,43 @@ int tell_footprint(const DoctorWords& words, const std::vector<std::string>& com
   return kYes;
 }
 
+int build(const DoctorWords& words, const std::vector<std::string>& command) {
+  const auto built = build_adapter(words, command);
+  if (!built.ok()) return fail("doctor", built.status(), words.json);
+  if (words.json) {
+    put_json(*built);
+    return kYes;
+  }
+  for (const auto& [name, value] : built->members()) {
+    put_line(fmt::format("{:<8} {}", name, value.as_string()));
+  }
+  return kYes;
+}
+
+Configuration take(Result<Configuration> read, const std::string& about, const std::string& says,
+                   Findings& findings) {
+  if (!read.ok()) {
+    findings.fault(about, read.status(), "mend the file, or take it away");
+    return {};
+  }
+  if (!read->path.empty()) findings.ok(about, read->path + says);
+  return std::move(read).value();
+}
+
 int doctor(const DoctorWords& words, const std::vector<std::string>& command) {
   if (words.footprint) return tell_footprint(words, command);
+  if (words.build) return build(words, command);
   Findings findings;
-  auto configuration = read_configuration(process_environment());
-  if (!configuration.ok()) {
-    findings.fault("account.toml", configuration.status(), "mend the file, or take it away");
-    configuration = Configuration();
-  } else if (!configuration->path.empty()) {
-    findings.ok("account.toml", configuration->path + " says what it can");
-  }
-  const auto job = examine_job(words.host, *configuration, findings);
+  const Files files = {
+      take(read_configuration(process_environment()), "account.toml", " says what it can",
+           findings),
+      take(read_node_configuration(), "node's account.toml",
+           " is the node's: what it says of authority, setting, lease and require holds for all",
+           findings)};
+  const auto job = examine_job(words.host, files, findings);
   if (job) examine_orders(*job, command, findings);
   examine_python(words, command, findings);
-  const auto values = settings_with_origins(words.host, *configuration);
+  const auto values = settings_with_origins(words.host, files);
   words.json ? put_json(as_json(values, findings)) : put(values, findings);
   if (findings.faults() == 0) return kYes;
   say(fmt::format("account: doctor: {} fault{}; each line says what to do", findings.faults(),
@@ -123,9 +146,12 @@ void add_doctor(const Verb& program, const std::vector<std::string>& command) {
       "The job's Python (default: the command's, else python3 beside `account`, else PATH's)");
   verb.flag("--footprint", words->footprint,
             "Instead: every patch, thread, descriptor, shared file, signal and variable of a job");
+  verb.flag("--build", words->build,
+            "Instead: compiles the adapter for that Python's torch, where the package has none");
   verb.flag("--json", words->json, "As JSON");
   verb.footer(
-      "The words are those of `account run`. Starts no run and changes nothing. Exit codes: 0 no\n"
+      "The words are those of `account run`. Starts no run and changes nothing (but --build). Exit "
+      "codes: 0 no\n"
       "fault, 1 faults.\n\n"
       "Example:\n"
       "  account doctor --policy us-ca-sb1047-enrolled -- torchrun --nproc-per-node 8 train.py");

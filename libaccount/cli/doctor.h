@@ -43,15 +43,22 @@ struct DoctorWords {
   std::string python;
   bool json = false;
   bool footprint = false;
+  bool build = false;
 };
 
-// One value that a job would get: where it comes from ("--dir", "ACCOUNT_DIR", "account.toml",
-// "default").
+// The files that were read.
+struct Files {
+  Configuration project, node;
+};
+Environment environment_of(const Files& files);
+
+// One value that a job would get: where it comes from ("--dir", "ACCOUNT_DIR", a file's path,
+// "default"; several where they add up).
 struct Setting {
   std::string name, value, origin;
 };
-std::vector<Setting> settings_with_origins(const HostWords& words,
-                                           const Configuration& configuration);
+// doctor_settings.cc
+std::vector<Setting> settings_with_origins(const HostWords& words, const Files& files);
 
 // A job that could start with these words.
 struct Job {
@@ -61,13 +68,15 @@ struct Job {
 
 // doctor_job.cc: variables, settings, folders, clock, policies, origins, the newest run. Nothing,
 // where no job could start with these settings at all.
-std::optional<Job> examine_job(const HostWords& words, const Configuration& configuration,
-                               Findings& findings);
+std::optional<Job> examine_job(const HostWords& words, const Files& files, Findings& findings);
 // doctor_orders.cc: the authorities, what stands, and when a stop was rehearsed last.
 void examine_orders(const Job& job, const std::vector<std::string>& command, Findings& findings);
 // doctor_python.cc: what bindings/python/libaccount/_doctor.py finds in the job's Python.
 void examine_python(const DoctorWords& words, const std::vector<std::string>& command,
                     Findings& findings);
+// Builds the adapter for the torch of that Python (bindings/python/libaccount/_build.py), as JSON
+// `torch`, `adapter`, `seconds`.
+Result<Json> build_adapter(const DoctorWords& words, const std::vector<std::string>& command);
 // What a job of that Python would have of this library in its process, as JSON.
 Result<Json> footprint(const DoctorWords& words, const std::vector<std::string>& command);
 

@@ -42,6 +42,7 @@ const std::vector<std::string> kVariables = {"ACCOUNT",
                                              "ACCOUNT_POLICIES",
                                              "ACCOUNT_PYTHON",
                                              "ACCOUNT_QUIET",
+                                             "ACCOUNT_REQUIRE",
                                              "ACCOUNT_RESUME",
                                              "ACCOUNT_RUN",
                                              "ACCOUNT_SCHEDULER_ID",
@@ -200,57 +201,12 @@ void examine_newest_run(const keeper::Place& place, Findings& findings) {
 
 }  // namespace
 
-std::vector<Setting> settings_with_origins(const HostWords& words,
-                                           const Configuration& configuration) {
-  const Environment own = process_environment();
-  const Environment environment = configured(own, configuration);
-  const auto joined = [](const std::vector<std::string>& texts) {
-    return fmt::format("{}", fmt::join(texts, ","));
-  };
-  struct Row {
-    const char* name;
-    std::string word;
-    const char* option;
-    const char* variable;
-    const char* otherwise;
-  };
-  const Row rows[] = {
-      {"dir", words.dir, "--dir", "ACCOUNT_DIR", "account"},
-      {"run", words.run, "--run", "ACCOUNT_RUN", "by launcher, scheduler or date"},
-      {"model", words.model, "--model", "ACCOUNT_MODEL", "unnamed"},
-      {"policies", joined(words.policies), "--policy", "ACCOUNT_POLICIES", ""},
-      {"authority", words.authority, "--authority", "ACCOUNT_AUTHORITY", "nobody"},
-      {"setting", words.setting, "--setting", "ACCOUNT_SETTING", "count"},
-      {"lease", words.lease ? "required" : "", "--lease", "ACCOUNT_LEASE", "none"},
-      {"exchange", words.exchange, "--exchange", "ACCOUNT_EXCHANGE", "the job's c10d store"},
-      {"metrics", words.metrics, "--metrics", "ACCOUNT_METRICS", "none"},
-      {"resume", words.resume, "--resume", "ACCOUNT_RESUME", "nothing"},
-      {"parents", joined(words.parents), "--parent", "ACCOUNT_PARENTS", "none"},
-      {"developer", words.developer, "--developer", "ACCOUNT_DEVELOPER", "not said"},
-      {"node", words.node, "--node", "ACCOUNT_NODE", "this machine"},
-  };
-  std::vector<Setting> settings;
-  for (const Row& row : rows) {
-    const auto variable = environment(row.variable);
-    if (!row.word.empty()) {
-      settings.push_back({row.name, row.word, row.option});
-    } else if (variable) {
-      const bool by_file = own(row.variable) != variable;
-      settings.push_back({row.name, *variable, by_file ? configuration.path : row.variable});
-    } else {
-      const std::string otherwise =
-          std::string_view(row.name) == "policies" ? joined(policy::default_ids()) : row.otherwise;
-      settings.push_back({row.name, otherwise, "default"});
-    }
-  }
-  return settings;
-}
-
-std::optional<Job> examine_job(const HostWords& words, const Configuration& configuration,
-                               Findings& findings) {
-  const Environment environment = configured(process_environment(), configuration);
+std::optional<Job> examine_job(const HostWords& words, const Files& files, Findings& findings) {
+  const Environment environment = environment_of(files);
   examine_variables(findings);
-  if (environment("ACCOUNT").value_or("") == "off") {
+  if (const Status off = may_be_off(environment, files.node); !off.ok()) {
+    findings.fault("settings", off, "unset ACCOUNT");
+  } else if (environment("ACCOUNT").value_or("") == "off") {
     findings.fault("settings", "ACCOUNT=off: nothing is counted, and nothing can be stopped",
                    "unset ACCOUNT");
   }

@@ -73,6 +73,14 @@ void examine_python(const DoctorWords& words, const std::vector<std::string>& co
   for (const Json& item : (*found)->items()) (void)take(item, findings).ok();
 }
 
+Result<Json> build_adapter(const DoctorWords& words, const std::vector<std::string>& command) {
+  auto built = ask(python_of(words, command), "libaccount._build", {});
+  if (!built.ok()) return built;
+  const auto fault = built->get_string("fault"), fix = built->get_string("fix");
+  if (!fault.ok() || !fix.ok()) return built;
+  return Status(Code::unavailable, *fault, *fix);
+}
+
 Result<Json> footprint(const DoctorWords& words, const std::vector<std::string>& command) {
   setenv("ACCOUNT", "on", 0);  // as under `account run`, unless it is off
   return ask(python_of(words, command), "libaccount_autoload", {});

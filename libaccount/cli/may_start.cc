@@ -41,12 +41,11 @@ Status required(const Settings& settings, const Environment& environment,
                 const std::vector<std::string>& command) {
   if (settings.off) {
     return {Code::invalid_argument, "this job would not be counted: ACCOUNT=off",
-            "unset it; here jobs have to be counted (--require)"};
+            "unset it; here jobs have to be counted"};
   }
   if (is_wrapped(environment, command)) return {};
-  return {
-      Code::invalid_argument, "this job would not be counted: it is not under `account run`",
-      "start it as account run -- COMMAND, or with ACCOUNT=on; here jobs have to be (--require)"};
+  return {Code::invalid_argument, "this job would not be counted: it is not under `account run`",
+          "start it as account run -- COMMAND, or with ACCOUNT=on; here jobs have to be"};
 }
 
 int may_start(const MayStartWords& words, const std::vector<std::string>& command) {
@@ -60,7 +59,7 @@ int may_start(const MayStartWords& words, const std::vector<std::string>& comman
     return fail("may-start", known);
   }
   if (!command.empty()) options->job.command = command_digest(command);
-  if (words.require) {
+  if (words.require || settings->require) {
     const Status wrapped = required(*settings, *environment, command);
     if (!wrapped.ok()) return fail("may-start", wrapped);
   }

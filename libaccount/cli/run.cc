@@ -70,6 +70,7 @@ void set_environment(const Settings& settings) {
   set("ACCOUNT_DEVELOPER", settings.developer);
   if (settings.locks) set("ACCOUNT_SETTING", "lock");
   if (settings.lease) set("ACCOUNT_LEASE", "required");
+  if (settings.require) set("ACCOUNT_REQUIRE", "count");
   set("ACCOUNT_EXCHANGE", settings.exchange);
   set("ACCOUNT_METRICS", settings.metrics);
   set("ACCOUNT_RESUME", settings.resume);

@@ -1,12 +1,18 @@
 // Reading account.toml.
 #include "run/configuration.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "base/files.h"
+#include "base/rights.h"
 #include "base/words.h"
 #include "run/toml.h"
+#include "run/uncounted.h"
 
 namespace account {
 namespace {
@@ -34,6 +40,7 @@ constexpr std::array kKeys = {
     KnownKey{"parents", "ACCOUNT_PARENTS", Kind::paths},
     KnownKey{"policies", "ACCOUNT_POLICIES", Kind::texts},
     KnownKey{"quiet", "ACCOUNT_QUIET", Kind::truth},
+    KnownKey{"require", "ACCOUNT_REQUIRE", Kind::text},
     KnownKey{"resume", "ACCOUNT_RESUME", Kind::path},
     KnownKey{"run", "ACCOUNT_RUN", Kind::text},
     KnownKey{"seal_seconds", "ACCOUNT_SEAL_SECONDS", Kind::seconds},
@@ -109,11 +116,23 @@ std::vector<std::string> names() {
   return all;
 }
 
-int strictness(const std::string& setting) {
-  return setting == "lock" ? 2 : setting == "stop" ? 1 : 0;
+bool is_off(const Environment& environment) { return environment("ACCOUNT").value_or("") == "off"; }
+
+// What a node asks of jobs, beside what it only proposes.
+bool asks(const Configuration& node) {
+  const auto says = [&](const char* variable) { return node.values.count(variable) != 0; };
+  const auto setting = node.values.find("ACCOUNT_SETTING");
+  return says("ACCOUNT_AUTHORITY") || says("ACCOUNT_LEASE") || says("ACCOUNT_REQUIRE") ||
+         (setting != node.values.end() && strictness(setting->second) > 0);
 }
 
 }  // namespace
+
+int strictness(const std::string& setting) {
+  constexpr std::array kSettings = {"count", "stop", "lock"};
+  const auto found = std::find(kSettings.begin(), kSettings.end(), setting);
+  return static_cast<int>(found - kSettings.begin());
+}
 
 Result<Configuration> parse_configuration(std::string_view text, const std::string& path) {
   const auto entries = parse_toml(text);
@@ -142,7 +161,7 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
 }
 
 Result<Configuration> read_configuration(const Environment& environment) {
-  if (environment("ACCOUNT").value_or("") == "off") return Configuration();
+  if (is_off(environment)) return Configuration();
   const auto named = environment("ACCOUNT_CONFIG");
   const std::string path = absolute_path(named.value_or("account.toml"));
   FileSystem& files = FileSystem::real();
@@ -152,18 +171,32 @@ Result<Configuration> read_configuration(const Environment& environment) {
   return parse_configuration(*text, path);
 }
 
+Result<Configuration> read_node_configuration(const std::string& path, uid_t also) {
+  const auto status = [&]() -> Result<Configuration> {
+    struct stat facts{};
+    if (lstat(path.c_str(), &facts) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return Configuration();
+      return Status(Code::io, "cannot look at " + path + ": " + std::strerror(errno),
+                    "let every user read it (chmod a+rX)");
+    }
+    ACCOUNT_RETURN_IF_ERROR(only_root_writes(path, also));
+    ACCOUNT_ASSIGN_OR_RETURN(const std::string text, FileSystem::real().read(path, kCapBytes));
+    return parse_configuration(text, path);
+  }();
+  if (!status.ok()) return status.status().with_context("the node's configuration");
+  return status;
+}
+
 Environment configured(Environment environment, Configuration configuration) {
   return [environment = std::move(environment), values = std::move(configuration.values)](
              const char* name) -> std::optional<std::string> {
     const bool asks_file = std::string_view(name) == kConfiguredAuthority;
     const auto entry = values.find(asks_file ? "ACCOUNT_AUTHORITY" : name);
-    if (asks_file) {
-      return entry == values.end() ? std::nullopt : std::optional(entry->second);
-    }
     auto said = environment(name);
     if (entry == values.end()) return said;
     if (!said) return entry->second;
-    if (entry->first == "ACCOUNT_LEASE") return entry->second;  // there is only one word for it
+    // There is only one word for these.
+    if (entry->first == "ACCOUNT_LEASE" || entry->first == "ACCOUNT_REQUIRE") return entry->second;
     if (entry->first == "ACCOUNT_AUTHORITY") return join_lists(*said, entry->second);
     const bool is_setting = entry->first == "ACCOUNT_SETTING";
     if (is_setting && strictness(entry->second) > strictness(*said)) return entry->second;
@@ -171,10 +204,46 @@ Environment configured(Environment environment, Configuration configuration) {
   };
 }
 
+Status may_be_off(const Environment& environment, const Configuration& node) {
+  if (!is_off(environment)) return {};
+  const std::string next = "unset ACCOUNT";
+  if (asks(node)) {
+    return {
+        Code::invalid_argument,
+        "ACCOUNT=off is not for jobs of this node: " + node.path + " names what each has to obey",
+        next};
+  }
+  if (environment("ACCOUNT_REQUIRE")) {
+    return {Code::invalid_argument, "ACCOUNT=off counts nothing, and ACCOUNT_REQUIRE asks for it",
+            next};
+  }
+  return {};
+}
+
 Result<Environment> configured_environment() {
   const Environment environment = process_environment();
-  ACCOUNT_ASSIGN_OR_RETURN(Configuration configuration, read_configuration(environment));
-  return configured(environment, std::move(configuration));
+  ACCOUNT_ASSIGN_OR_RETURN(Configuration node, read_node_configuration());
+  ACCOUNT_RETURN_IF_ERROR(may_be_off(environment, node));
+  ACCOUNT_ASSIGN_OR_RETURN(Configuration project, read_configuration(environment));
+  return configured(configured(environment, std::move(project)), std::move(node));
+}
+
+Status may_go_uncounted() {
+  const Environment own = process_environment();
+  ACCOUNT_ASSIGN_OR_RETURN(const Configuration node, read_node_configuration());
+  const std::string next = "mend what keeps it from counting: account doctor";
+  if (asks(node)) {
+    return {Code::unavailable, node.path + " names what each job here has to obey", next};
+  }
+  // A project's file that cannot be used breaks nobody's training.
+  auto project = read_configuration(own);
+  const Environment environment = project.ok() ? configured(own, std::move(project).value()) : own;
+  for (const char* name : {"ACCOUNT_AUTHORITY", "ACCOUNT_REQUIRE"}) {
+    if (environment(name)) {
+      return {Code::unavailable, std::string(name) + " asks that this job is counted", next};
+    }
+  }
+  return {};
 }
 
 }  // namespace account

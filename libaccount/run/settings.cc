@@ -172,6 +172,17 @@ Status take_lease(const RunOptions& options, const Environment& environment, Set
   return {};
 }
 
+// `require = "count"`: whoever starts a job that would not be counted is refused.
+Status take_requirement(const Environment& environment, Settings& settings) {
+  const std::string word = environment("ACCOUNT_REQUIRE").value_or("");
+  if (!word.empty() && word != "count") {
+    return {Code::invalid_argument, "'" + word + "' is nothing that can be required",
+            "say count, or nothing"};
+  }
+  settings.require = !word.empty();
+  return {};
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -233,8 +244,9 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
   const bool hosted = environment("ACCOUNT_KEEPER").has_value();
   settings.quiet = environment("ACCOUNT_QUIET").value_or("0") != "0";
   settings.authority = first_of(options.authority, environment("ACCOUNT_AUTHORITY"), hosted);
-  if (hosted && !options.authority.empty() &&
-      options.authority != environment("ACCOUNT_AUTHORITY").value_or("")) {
+  // The keeper may obey more: those of the node's file, say.
+  const std::string obeyed = environment("ACCOUNT_AUTHORITY").value_or("");
+  if (hosted && join_lists(obeyed, options.authority) != obeyed) {
     // Closed on permission: a job that asks to be stoppable must not run as if it were.
     return Status(
         Code::invalid_argument,
@@ -245,6 +257,7 @@ Result<Settings> make_settings(const RunOptions& options, const Environment& env
       join_lists(settings.authority, environment(kConfiguredAuthority).value_or(""));
   ACCOUNT_RETURN_IF_ERROR(take_setting(options, environment, settings));
   ACCOUNT_RETURN_IF_ERROR(take_lease(options, environment, settings));
+  ACCOUNT_RETURN_IF_ERROR(take_requirement(environment, settings));
   settings.model = first_of(options.model, environment("ACCOUNT_MODEL"), false);
   settings.framework = options.framework;
   settings.developer = first_of(options.developer, environment("ACCOUNT_DEVELOPER"), false);

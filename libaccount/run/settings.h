@@ -27,6 +27,7 @@ struct Settings {
   std::string model, framework, authority;
   bool locks = false;                        // a process that is stopped locks itself
   bool lease = false;                        // the job trains only while it is leased
+  bool require = false;                      // nothing here trains uncounted
   std::string developer, customer, cluster;  // whose job it is, for orders
   std::string scheduler_id, scheduler_name;  // as the scheduler calls it; empty: none does
   std::vector<std::string> policies;
@@ -38,8 +39,8 @@ struct Settings {
   tally::Identity identity;
 };
 
-// The name by which an environment tells the authority of account.toml (run/configuration.h), that
-// nobody can leave out; no variable can be called so.
+// The name by which an environment tells the authorities of the files (run/configuration.h), that
+// nobody can leave out; no variable is called so.
 inline constexpr const char* kConfiguredAuthority = "account.toml: authority";
 
 // Under `account run` (ACCOUNT_KEEPER is set) the environment decides run id and directory, so

@@ -57,7 +57,7 @@ Status check_fit() {
     return {Code::unavailable,
             "libaccount_torch.so was built for torch " + std::string(kBuiltFor) +
                 ", but this process runs torch " + (loaded.empty() ? "of no version" : loaded),
-            "build libaccount again with this torch installed"};
+            "run `account doctor --build` with this torch installed"};
   }
   return {};
 }

@@ -11,7 +11,8 @@ from authority import Authority
 import libaccount
 
 SOURCE = harness.ROOT / "tests/e2e/cpp_writers"
-ADAPTER = pathlib.Path(libaccount.__file__).parent / "lib/libaccount_torch.so"
+MINOR = ".".join(torch.__version__.split(".")[:2])
+ADAPTER = pathlib.Path(libaccount.__file__).parent / f"lib/torch-{MINOR}/libaccount_torch.so"
 FILES = ["OutputArchive, file", "jit::Module, file", "jit::Module, mobile", "torch::save, file"]
 
 

@@ -183,8 +183,8 @@ def test_a_torch_of_another_version(account, bare):
     (bare / "torch").mkdir()
     (bare / "torch/__init__.py").write_text('__version__ = "2.99.0"\n')
     found = examine(account, "--python", python_of(bare))
-    expect_fault(found, "adapter", "built for torch .*torch 2.99.0 is installed",
-                 "install libaccount again")
+    expect_fault(found, "adapter", r"no torch adapter for torch 2.99.0 \(there is: 2\.",
+                 "run `account doctor --build`")
     assert "has not been tried" in found["torch"][0]["says"]
 
 
@@ -193,7 +193,8 @@ def test_an_adapter_that_is_not_there(account, bare):
                     ignore=shutil.ignore_patterns("libaccount_torch.so", "include"))
     (bare / "rest.pth").write_text(str(installed().parent))
     found = examine(account, "--python", python_of(bare))
-    expect_fault(found, "adapter", "without a torch adapter", "install libaccount again")
+    expect_fault(found, "adapter", "no torch adapter for torch .*there is: none",
+                 "run `account doctor --build`")
 
 
 def test_every_variable_that_is_read_is_known_and_in_the_table(account):

@@ -2,7 +2,8 @@
 
 Does nothing unless ACCOUNT=on (which ``account run`` sets), and never breaks an import: where
 counting cannot begin, one line on stderr says why. Two things end the process instead: an order
-that stands against the job (86), and an authority that the job is to obey and cannot (1).
+that stands against the job (86), and where it must not go on uncounted (1): it is to obey an
+authority, counting is required, or the node's account.toml asks for one of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 
-from ._errors import ShutdownOrdered, ThresholdReached
+from ._errors import Error, ShutdownOrdered, ThresholdReached
 
 # Programs that only start the training processes.
 _LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "torchx"}
@@ -48,9 +49,25 @@ def init() -> None:
     except (ShutdownOrdered, ThresholdReached) as refused:
         _end_process(f"no start: {refused}", int(str(refused.code)))
     except Exception as error:  # whatever it is, the user's `import torch` goes on
-        if os.environ.get("ACCOUNT_AUTHORITY"):
+        if not _may_go_uncounted():
             _end_process(f"no start: {error}", 1)
         _say(f"counting is off: {error}")
+
+
+def _may_go_uncounted() -> bool:
+    from libaccount_autoload import must_count
+
+    from . import _load
+
+    try:
+        core = _load.core()
+    except Error:
+        return not must_count()
+    try:
+        core.may_go_uncounted()
+    except Error:
+        return False
+    return True
 
 
 def _say(text: str) -> None:

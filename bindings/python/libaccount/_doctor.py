@@ -110,16 +110,21 @@ def _examine_torch(findings: _Findings) -> Any:
 
 
 def _examine_adapter(findings: _Findings) -> bool:
-    from . import _load
+    from . import _adapters, _load
     from ._errors import Error
 
     try:
-        _load.watching_core()
+        core = _load.watching_core()
     except Error as broken:
         says, _, fix = str(broken).partition("; ")
         findings.fault("adapter", says, fix or f"{_INSTALL} --force-reinstall")
         return False
-    findings.ok("adapter", "fits this torch")
+    import torch
+
+    fits = _adapters.find(_load.folder(), core, str(torch.__version__))
+    others = [path for path in _adapters.known(_load.folder(), core).values() if path != fits]
+    also = "".join(f"; {path.parent.name} is there too" for path in others)
+    findings.ok("adapter", f"{fits} fits this torch{also}")
     return True
 
 

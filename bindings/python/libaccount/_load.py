@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _compile, _cuda_graphs, _formulas
+from . import _adapters, _compile, _cuda_graphs, _formulas
 from ._after_import import after_import
 from ._errors import Error
 
@@ -41,8 +41,7 @@ def watching_core() -> Any:
     loaded = core()
     if not _watching:
         torch = _import_torch()
-        adapter = folder() / "lib" / "libaccount_torch.so"
-        _check_adapter_fits(loaded, adapter, torch)
+        adapter = _adapters.find(folder(), loaded, str(torch.__version__))
         loaded.load_adapter(str(adapter))
         _watching = True
         _compile.install()
@@ -83,17 +82,3 @@ def _import_torch() -> ModuleType:
         raise Error(
             f"PyTorch cannot be imported ({missing}); install it to count", "unavailable"
         ) from missing
-
-
-def _check_adapter_fits(loaded: Any, adapter: Path, torch: ModuleType) -> None:
-    """Another minor version would fail to load with a missing C++ symbol: say it in words."""
-    rebuild = "install libaccount again with this torch present (pip install --no-build-isolation)"
-    if not adapter.exists():
-        raise Error(f"this libaccount was built without a torch adapter; {rebuild}", "unavailable")
-    built, running = str(loaded.torch_version), str(torch.__version__)
-    if built.split(".")[:2] != running.split(".")[:2]:
-        raise Error(
-            f"the torch adapter was built for torch {built}, but torch {running} is installed; "
-            + rebuild,
-            "unavailable",
-        )

@@ -255,7 +255,8 @@ def start(
                 f"this process already takes part in run {_current.id}; finish() it first",
                 "invalid_argument",
             )
-        if authority is not None and os.fspath(authority) != _current.authority:
+        obeyed = _current.authority.split(",")  # those of the node's file among them
+        if authority is not None and not set(os.fspath(authority).split(",")) <= {*obeyed}:
             raise Error(
                 f"run {_current.id} does not obey the authority {os.fspath(authority)}; name it "
                 "where the run begins (account run --authority)",

@@ -6,6 +6,9 @@ Apart from the package, so that a process that is not to be counted imports none
 import os
 import sys
 
+# libaccount/run/configuration.h: kNodeConfiguration
+NODE_CONFIGURATION = "/etc/account/account.toml"
+
 
 def init() -> None:
     """The entry point ``torch.backends``: libaccount. Never breaks an import."""
@@ -14,9 +17,23 @@ def init() -> None:
     try:
         from libaccount._autoload import init as start
     except Exception as broken:
-        if os.environ.get("ACCOUNT_AUTHORITY"):  # a job that is to obey must not train unheard
+        if must_count():
             os.write(2, f"account: no start: {broken}\n".encode())
             os._exit(1)
         print(f"account: counting is off: {broken}", file=sys.stderr)
         return
     start()
+
+
+def must_count() -> bool:
+    """Whether a process must not train whose libaccount does not even load: it is to obey, or to be
+    counted, or a node's file may say so that nobody can read now."""
+    if os.environ.get("ACCOUNT_AUTHORITY") or os.environ.get("ACCOUNT_REQUIRE"):
+        return True
+    try:
+        os.lstat(NODE_CONFIGURATION)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True

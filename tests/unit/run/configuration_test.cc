@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "base/files.h"
 #include "support/matchers.h"
@@ -109,6 +113,100 @@ TEST(ConfigurationTest, IsReadWhereItIsNamedAndNotUnderOff) {
   const auto gone = read_configuration(table({{"ACCOUNT_CONFIG", dir / "none.toml"}}));
   EXPECT_EQ(gone.status().code(), Code::not_found);
   EXPECT_THAT(gone.status().to_string(), HasSubstr("none.toml"));
+}
+
+Environment of_project_and_node(std::map<std::string, std::string> variables,
+                                std::map<std::string, std::string> project,
+                                std::map<std::string, std::string> node) {
+  return configured(
+      configured(table(std::move(variables)), {"/p/account.toml", std::move(project)}),
+      {"/etc/account/account.toml", std::move(node)});
+}
+
+TEST(ConfigurationTest, TheNodesValuesAreTheWeakest) {
+  const Environment all = of_project_and_node(
+      {{"ACCOUNT_DIR", "/variable"}}, {{"ACCOUNT_DIR", "/project"}, {"ACCOUNT_MODEL", "project"}},
+      {{"ACCOUNT_DIR", "/node"}, {"ACCOUNT_MODEL", "node"}, {"ACCOUNT_CLUSTER", "node"}});
+  EXPECT_EQ(all("ACCOUNT_DIR"), "/variable");
+  EXPECT_EQ(all("ACCOUNT_MODEL"), "project");
+  EXPECT_EQ(all("ACCOUNT_CLUSTER"), "node");
+}
+
+TEST(ConfigurationTest, WhatTheNodeAsksOnlyEverAdds) {
+  const std::map<std::string, std::string> node = {{"ACCOUNT_AUTHORITY", "/srv/node"},
+                                                   {"ACCOUNT_SETTING", "lock"},
+                                                   {"ACCOUNT_LEASE", "required"},
+                                                   {"ACCOUNT_REQUIRE", "count"}};
+  const Environment all = of_project_and_node(
+      {{"ACCOUNT_AUTHORITY", "/srv/variable"},
+       {"ACCOUNT_SETTING", "count"},
+       {"ACCOUNT_LEASE", "no"},
+       {"ACCOUNT_REQUIRE", "nothing"}},
+      {{"ACCOUNT_AUTHORITY", "/srv/project"}, {"ACCOUNT_SETTING", "stop"}}, node);
+  EXPECT_EQ(all("ACCOUNT_AUTHORITY"), "/srv/variable,/srv/project,/srv/node");
+  EXPECT_EQ(all(kConfiguredAuthority), "/srv/project,/srv/node");
+  EXPECT_EQ(all("ACCOUNT_SETTING"), "lock");
+  EXPECT_EQ(all("ACCOUNT_LEASE"), "required");
+  EXPECT_EQ(all("ACCOUNT_REQUIRE"), "count");
+  const auto settings =
+      make_settings({.dir = "/a", .run = "r", .authority = "/srv/own", .setting = "count"}, all);
+  ASSERT_THAT(settings.status(), testing::IsOk());
+  EXPECT_EQ(settings->authority, "/srv/own,/srv/project,/srv/node");
+  EXPECT_TRUE(settings->locks && settings->lease && settings->require);
+  // Where the node says nothing, the project's file adds as before.
+  EXPECT_EQ(of_project_and_node({}, {{"ACCOUNT_LEASE", "required"}}, {})("ACCOUNT_LEASE"),
+            "required");
+}
+
+TEST(ConfigurationTest, AMisspeltSettingOfAFileIsRefusedWhateverAVariableSays) {
+  const Environment all =
+      of_project_and_node({{"ACCOUNT_SETTING", "count"}}, {}, {{"ACCOUNT_SETTING", "stopp"}});
+  const auto settings = make_settings({.dir = "/a", .run = "r"}, all);
+  EXPECT_THAT(settings.status().to_string(), HasSubstr("'stopp' is no setting"));
+  const auto required = make_settings({.dir = "/a", .run = "r"},
+                                      of_project_and_node({}, {}, {{"ACCOUNT_REQUIRE", "all"}}));
+  EXPECT_THAT(required.status().to_string(), HasSubstr("'all' is nothing that can be required"));
+}
+
+TEST(ConfigurationTest, OffIsNotForJobsOfWhichANodeAsksSomething) {
+  const Environment off = table({{"ACCOUNT", "off"}});
+  const auto node = [](const char* variable, const char* value) {
+    return Configuration{kNodeConfiguration, {{variable, value}}};
+  };
+  for (const auto& [variable, value] :
+       std::map<const char*, const char*>{{"ACCOUNT_AUTHORITY", "/srv/node"},
+                                          {"ACCOUNT_LEASE", "required"},
+                                          {"ACCOUNT_REQUIRE", "count"},
+                                          {"ACCOUNT_SETTING", "stop"}}) {
+    const Status may = may_be_off(off, node(variable, value));
+    EXPECT_EQ(may.code(), Code::invalid_argument) << variable;
+    EXPECT_THAT(may.to_string(), AllOf(HasSubstr(kNodeConfiguration), HasSubstr("unset ACCOUNT")));
+    EXPECT_THAT(may_be_off(table({}), node(variable, value)), testing::IsOk()) << variable;
+  }
+  EXPECT_THAT(may_be_off(off, {}), testing::IsOk());
+  EXPECT_THAT(may_be_off(off, node("ACCOUNT_MODEL", "m")), testing::IsOk());
+  EXPECT_THAT(may_be_off(off, node("ACCOUNT_SETTING", "count")), testing::IsOk());
+  EXPECT_EQ(may_be_off(table({{"ACCOUNT", "off"}, {"ACCOUNT_REQUIRE", "count"}}), {}).code(),
+            Code::invalid_argument);
+}
+
+TEST(ConfigurationTest, TheNodesFileIsReadWhereOnlyRootCanWriteIt) {
+  const testing::TempDir dir;
+  const std::string path = dir / "account.toml";
+  const auto read = [&] { return read_node_configuration(path, geteuid()); };
+  ASSERT_THAT(read().status(), testing::IsOk());
+  EXPECT_TRUE(read()->path.empty()) << "there is none";
+  ASSERT_THAT(FileSystem::real().publish(path, "model = 'm'\n", 0644), testing::IsOk());
+  ASSERT_THAT(read().status(), testing::IsOk());
+  EXPECT_EQ(read()->values.at("ACCOUNT_MODEL"), "m");
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  EXPECT_THAT(read().status().to_string(),
+              AllOf(HasSubstr("the node's configuration"), HasSubstr("can be written by others")));
+  ASSERT_THAT(FileSystem::real().publish(path, "modle = 'm'\n", 0644), testing::IsOk());
+  EXPECT_THAT(read().status().to_string(), HasSubstr(path + ", line 1"));
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink(dir / "none", path);
+  EXPECT_FALSE(read().ok()) << "it is there, and leads nowhere";
 }
 
 TEST(ConfigurationTest, ListsAreJoinedOnce) {

@@ -143,8 +143,16 @@ TEST(SettingsTest, AnAuthorityComesFromTheOptionsOrTheEnvironment) {
 }
 
 TEST(SettingsTest, AnAuthorityThatAccountRunDoesNotObeyIsRefused) {
-  const auto hosted = table({{"ACCOUNT_KEEPER", "7"}, {"ACCOUNT_RUN", "r"}, {"ACCOUNT_DIR", "/d"}});
-  EXPECT_EQ(make_settings({.authority = "/etc/a"}, hosted).status().code(), Code::invalid_argument);
+  const auto asked = [](const char* obeyed) {
+    return make_settings({.authority = "/etc/a"}, table({{"ACCOUNT_KEEPER", "7"},
+                                                         {"ACCOUNT_RUN", "r"},
+                                                         {"ACCOUNT_DIR", "/d"},
+                                                         {"ACCOUNT_AUTHORITY", obeyed}}));
+  };
+  EXPECT_EQ(asked("").status().code(), Code::invalid_argument);
+  EXPECT_EQ(asked("/etc/b").status().code(), Code::invalid_argument);
+  ASSERT_TRUE(asked("/etc/b,/etc/a").ok()) << "more than the job asks for";
+  EXPECT_EQ(asked("/etc/b,/etc/a")->authority, "/etc/b,/etc/a");
 }
 
 TEST(SettingsTest, WhoeverAsksForALeaseHasOneAskedForAndNobodyTakesItBack) {
