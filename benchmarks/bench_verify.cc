@@ -59,7 +59,7 @@ CounterLine line_of(int incarnation, uint64_t steps, uint64_t since, uint64_t un
   run.first = since + 1;
   run.count = steps - since;
   run.value = kStepOperations + 30 * uneven;
-  line.steps = {run};
+  line.steps.operations = {run};
   return line;
 }
 

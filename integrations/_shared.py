@@ -7,11 +7,13 @@ import os
 import subprocess
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from libaccount import category
 from libaccount._attach import quietly
@@ -54,6 +56,37 @@ def attach_each(kind: Any, attach: Callable[[Any, Run], None]) -> None:
 def unless_said(name: str) -> AbstractContextManager[Any]:
     """The category of that name, unless the job itself has opened one."""
     return nullcontext() if category.of_this_thread() else category(name)
+
+
+def size_of(batch: Any) -> tuple[int, int]:
+    """Rows and tokens of a batch; 0 is "not known".
+
+    Tokens are those of ``input_ids``, rows their first extent, or else the first extent that all
+    tensors of the batch have in common.
+    """
+    with suppress(Exception):  # whatever a batch is, training goes on
+        return _size_of(batch)
+    return 0, 0
+
+
+def _size_of(batch: Any) -> tuple[int, int]:
+    parts = [batch]
+    if isinstance(batch, Mapping):
+        ids = batch.get("input_ids")
+        if ids is not None and ids.dim() == 2:
+            return len(ids), ids.numel()
+        parts = list(batch.values())
+    elif isinstance(batch, (tuple, list)):
+        parts = list(batch)
+    rows = {len(part) for part in parts if isinstance(part, torch.Tensor) and part.dim() > 0}
+    return (rows.pop() if len(rows) == 1 else 0), 0
+
+
+def offer(run: Run, framework: str, size: tuple[int, int], shares: Callable[[], bool]) -> None:
+    """Says what was trained on, unless ranks share batches: nobody knows which speaks for all."""
+    with suppress(Exception):
+        if not shares():
+            run._offer_intake(framework, *size)
 
 
 def is_refused(way: str, target: object) -> bool:

@@ -25,6 +25,7 @@
 #include "torch/adapter.h"
 #include "torch/modules.h"
 #include "torch/region.h"
+#include "values.h"
 
 namespace py = pybind11;
 
@@ -42,44 +43,6 @@ void translate_status(std::exception_ptr error) {
                                failed.status.to_string());
     PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
   }
-}
-
-py::int_ to_int(OpCount count) {
-  py::int_ low(count.low());
-  if (count.high() == 0) return low;
-  return py::int_((py::int_(count.high()) << py::int_(64)) | low);
-}
-
-py::dict to_dict(const std::map<std::string, OpCount>& counts) {
-  py::dict dict;
-  for (const auto& [word, count] : counts) dict[py::str(word)] = to_int(count);
-  return dict;
-}
-
-py::list to_list(const std::vector<Uncounted>& items) {
-  py::list list;
-  for (const Uncounted& item : items) {
-    py::dict entry;
-    entry["op"] = item.op;
-    entry["calls"] = item.calls;
-    entry["reason"] = item.reason;
-    entry["bound"] = to_int(item.bound);
-    list.append(std::move(entry));
-  }
-  return list;
-}
-
-py::list to_list(const std::vector<Audited>& items) {
-  py::list list;
-  for (const Audited& item : items) {
-    py::dict entry;
-    entry["op"] = item.op;
-    entry["calls"] = item.calls;
-    entry["estimate"] = to_int(item.estimate);
-    entry["bound"] = to_int(item.bound);
-    list.append(std::move(entry));
-  }
-  return list;
 }
 
 // What this process had counted at one moment.
@@ -339,43 +302,6 @@ std::optional<std::string> export_refusal(const std::string& way, const std::str
   return status.to_string();
 }
 
-void bind_totals(py::module_& m) {
-  const auto number = [](OpCount Totals::* member) {
-    return [member](const Totals& totals) { return to_int(totals.*member); };
-  };
-  const auto table = [](std::map<std::string, OpCount> Totals::* member) {
-    return [member](const Totals& totals) { return to_dict(totals.*member); };
-  };
-  py::class_<Totals>(m, "Totals")
-      .def_property_readonly("executed", number(&Totals::executed))
-      .def_property_readonly("model", number(&Totals::model))
-      .def_property_readonly("lower", number(&Totals::lower))
-      .def_property_readonly("upper", number(&Totals::upper))
-      .def_readonly("calls", &Totals::calls)
-      .def_readonly("steps", &Totals::steps)
-      .def_property_readonly("by_op", table(&Totals::by_op))
-      .def_property_readonly("by_phase", table(&Totals::by_phase))
-      .def_property_readonly("by_dtype", table(&Totals::by_dtype))
-      .def_property_readonly("by_category", table(&Totals::by_category))
-      .def_property_readonly("uncounted", [](const Totals& t) { return to_list(t.uncounted); })
-      .def_property_readonly("audited", [](const Totals& t) { return to_list(t.audited); });
-}
-
-void bind_job(py::module_& m) {
-  const auto number = [](OpCount JobStatus::* member) {
-    return [member](const JobStatus& job) { return to_int(job.*member); };
-  };
-  py::class_<JobStatus>(m, "JobStatus")
-      .def_readonly("steps", &JobStatus::steps)
-      .def_property_readonly("operations", number(&JobStatus::operations))
-      .def_property_readonly("operations_per_second", number(&JobStatus::operations_per_second))
-      .def_readonly("policy", &JobStatus::policy)
-      .def_readonly("rule", &JobStatus::rule)
-      .def_readonly("verdict", &JobStatus::verdict)
-      .def_property_readonly("counted", number(&JobStatus::counted))
-      .def_property_readonly("threshold", number(&JobStatus::threshold));
-}
-
 void bind_run(py::module_& m) {
   py::class_<RunOptions>(m, "RunOptions")
       .def(py::init<>())
@@ -393,6 +319,7 @@ void bind_run(py::module_& m) {
   py::class_<Run>(m, "Run")
       .def(py::init(&start_run), py::arg("options"))
       .def("step", &close_step)
+      .def("processed", &Run::processed, py::arg("samples"), py::arg("tokens"))
       .def("totals", &Run::totals)
       .def("job",
            [](const Run& run) -> std::optional<JobStatus> {

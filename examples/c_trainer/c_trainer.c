@@ -142,6 +142,7 @@ int main(int argc, char** argv) {
     const float loss = train_on(&images[row], &digits[row]);
     printf("%d %.6f\n", state.steps++, loss);
     fflush(stdout);
+    account_processed(run, BATCH, 0);
     code = account_step(run);
     if (code != ACCOUNT_OK) return fail(code);
     if (argc > 4) usleep((useconds_t)atoi(argv[4]));

@@ -63,6 +63,7 @@ bool train_one_epoch(Net& net, torch::optim::Adam& optimizer, const Digits& digi
     optimizer.zero_grad();
     loss.backward();
     optimizer.step();
+    run.processed(static_cast<uint64_t>(batch.size(0)), 0);
     if (const account::Status status = run.step(); !status.ok()) {
       std::fprintf(stderr, "%s\n", status.to_string().c_str());
       return false;

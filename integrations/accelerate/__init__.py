@@ -11,12 +11,24 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from libaccount._attach import quietly
 from libaccount._errors import ExportDenied
 
-from .._shared import attach_each, goes_on_from, is_first_rank, make_record, put_back, wrap
+from .._shared import (
+    attach_each,
+    goes_on_from,
+    is_first_rank,
+    make_record,
+    offer,
+    put_back,
+    size_of,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,13 +38,18 @@ if TYPE_CHECKING:
     from libaccount import Run
 
 _runs: weakref.WeakKeyDictionary[Accelerator, Run] = weakref.WeakKeyDictionary()
+# By loader, of the batch that it gave last, until a backward is made of it.
+_sizes: weakref.WeakKeyDictionary[Any, tuple[int, int]] = weakref.WeakKeyDictionary()
 
 
 def attach(accelerator: Accelerator, run: Run) -> None:
     """See ``libaccount.attach``."""
-    from accelerate import Accelerator
+    from accelerate import Accelerator, data_loader
 
     _runs[accelerator] = run
+    wrap(Accelerator, "backward", _backward)
+    for kind in (data_loader.DataLoaderShard, data_loader.DataLoaderDispatcher):
+        wrap(kind, "__iter__", _iterate)
     wrap(Accelerator, "save_state", _save_state)
     wrap(Accelerator, "save_model", _save_model)
     wrap(Accelerator, "load_state", _load_state)
@@ -74,6 +91,33 @@ def _state_of(accelerator: Accelerator | None) -> dict[str, Any]:
 
 
 # --- The accelerator's own functions --------------------------------------------------------------
+
+
+def _iterate(iterate: Any, loader: Any) -> Iterator[Any]:
+    try:
+        for batch in iterate(loader):
+            if torch.is_grad_enabled():
+                _sizes[loader] = size_of(batch)
+            yield batch
+    finally:
+        _sizes.pop(loader, None)
+
+
+def _backward(backward: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) -> Any:
+    """What was trained on: not what is evaluated, of which there is no backward."""
+    done = backward(accelerator, *args, **kwargs)
+    run = _runs.get(accelerator)
+    if run is not None:
+        for size in list(_sizes.values()):
+            offer(run, "accelerate", size, lambda: _ranks_share_batches(accelerator))
+    _sizes.clear()
+    return done
+
+
+def _ranks_share_batches(accelerator: Accelerator) -> bool:
+    """Tensor, context or sequence parallel."""
+    mesh = getattr(accelerator, "parallelism_config", None)
+    return mesh is not None and mesh.non_data_parallel_size > 1
 
 
 def _save_state(save: Any, accelerator: Accelerator, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,8 @@ BATCHES = 2 * EPOCH
 def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
     report = trainers.check_counting(account, example, tmp_path, bare)
     assert report["steps"] == EPOCH
+    assert report["samples"] == str(2 * BATCHES * 16)  # ranks, batches, rows
+    assert "tokens" not in report
     assert (tmp_path / "counted" / "state.account.json").exists()
 
 
@@ -59,6 +61,26 @@ def test_what_a_stop_saves_is_put_back():
         load(again, state)
     with pytest.raises(Error, match="0 models were saved, and 1 are prepared here"):
         load(again, {"deepspeed": {}})
+
+
+def test_what_is_evaluated_is_no_sample_of_training(tmp_path):
+    from accelerate import Accelerator
+    from torch.utils.data import DataLoader
+
+    import libaccount
+
+    accelerator = Accelerator(cpu=True)
+    with libaccount.attach(accelerator, dir=tmp_path, run="r") as run:
+        net, training, held_out = accelerator.prepare(
+            torch.nn.Linear(4, 2), DataLoader(torch.ones(7, 4), 3), DataLoader(torch.ones(9, 4), 2))
+        for batch in training:
+            for held in held_out:
+                net(held)
+                break
+            accelerator.backward(net(batch).sum())
+            accelerator.backward(net(batch).sum())  # the same rows once more
+            run.step()
+        assert run.totals().samples == 3 + 3 + 1
 
 
 def test_a_saved_model_carries_its_record_and_half_a_checkpoint_is_removed(account, tmp_path):

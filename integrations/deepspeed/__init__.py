@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from libaccount._attach import quietly
 from libaccount._errors import Error, ExportDenied
 from libaccount._gate import permit
@@ -78,10 +80,21 @@ def _take_model_step(take: Any, engine: Any, *args: Any, **kwargs: Any) -> Any:
         return take(engine, *args, **kwargs)
     _stepping = engine
     try:
-        with run._hook.step_of(engine):
-            return take(engine, *args, **kwargs)
+        with run._hook.step_of(engine) as owns:
+            taken = take(engine, *args, **kwargs)
+            if owns:
+                quietly(_offer_samples, run, engine)
+            return taken
     finally:
         _stepping = None
+
+
+def _offer_samples(run: Run, engine: Any) -> None:
+    """Of a step, as the engine itself counts them (``global_samples``): by its configuration."""
+    if engine.dp_world_size != torch.distributed.get_world_size():
+        return  # ranks share batches
+    samples = engine.train_micro_batch_size_per_gpu() * engine.gradient_accumulation_steps()
+    run._offer_intake("deepspeed", samples, 0)
 
 
 def _save_checkpoint(

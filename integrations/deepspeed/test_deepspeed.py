@@ -38,6 +38,7 @@ def test_it_counts_what_a_peer_counts(account, make, tmp_path, zero):
     report = trainers.check_counting(account, example, tmp_path)
     assert len(set(trainers.losses(tmp_path / "peer"))) == 2 * EPOCH
     assert report["steps"] == EPOCH
+    assert report["samples"] == str(2 * EPOCH * 2 * 16)  # ranks, steps, accumulated batches, rows
     assert (tmp_path / f"counted/state/global_step{EPOCH}.account.json").exists()
     if zero < 3:  # of ZeRO 3 only what DeepSpeed is configured for is gathered
         record = account.verify(tmp_path / "counted/final/model.bin")

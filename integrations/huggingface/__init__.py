@@ -35,7 +35,9 @@ from .._shared import (
     is_first_rank,
     is_refused,
     make_record,
+    offer,
     record_in,
+    size_of,
     state_of_a_stop,
     unless_said,
     wrap,
@@ -140,6 +142,7 @@ def _wrap_trainer() -> None:
     from transformers import Trainer
 
     wrap(Trainer, "train", _train)
+    wrap(Trainer, "training_step", _training_step)
     wrap(Trainer, "evaluate", _evaluate)
     wrap(Trainer, "predict", _evaluate)
     wrap(Trainer, "_save_checkpoint", _save_checkpoint)
@@ -166,6 +169,24 @@ def _train(
     if callback.stopped is not None:
         raise callback.stopped
     return result
+
+
+def _training_step(
+    step: Any, trainer: Trainer, model: Any, inputs: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """A batch, of which several make a step where gradients accumulate."""
+    size = size_of(inputs)  # the trainer may take parts out of it
+    loss = step(trainer, model, inputs, *args, **kwargs)
+    callback = callback_of(trainer)
+    if callback is not None:
+        offer(callback.run, "transformers", size, lambda: _ranks_share_batches(trainer))
+    return loss
+
+
+def _ranks_share_batches(trainer: Trainer) -> bool:
+    """Tensor, context or sequence parallel."""
+    sizes = (getattr(trainer, f"get_{kind}_size", None) for kind in ("tp", "cp", "sp"))
+    return any(size is not None and size() != 1 for size in sizes)
 
 
 def _evaluate(evaluate: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:

@@ -19,11 +19,11 @@ import libaccount
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 data = [{"input_ids": torch.arange(8), "labels": torch.arange(8)}] * 8
-def trainer(**words):
+def trainer(callbacks=None, **words):
     model = LlamaForCausalLM(LlamaConfig(
         vocab_size=16, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=2))
-    return Trainer(model=model, train_dataset=data, args=TrainingArguments(
+    return Trainer(model=model, train_dataset=data, callbacks=callbacks, args=TrainingArguments(
         sys.argv[1], max_steps=3, use_cpu=True, save_strategy="no", disable_tqdm=True, **words))
 """
 
@@ -43,9 +43,38 @@ def run(code: str, *words: object, **environment: str) -> str:
     "t = trainer(); t.add_callback(Callback()); t.train()",
 ], ids=["report_to", "attach", "callback"])
 def test_one_line_counts_the_trainers_steps(code, account, tmp_path):
-    said = run(code + "\nt = libaccount.start().totals()\nprint(t.steps, *t.by_category)",
-               tmp_path / "out")
-    assert said == "3 train"
+    said = run(code + "\nt = libaccount.start().totals()\n"
+               "print(t.steps, t.samples, t.tokens, *t.by_category)", tmp_path / "out")
+    assert said == "3 24 192 train"  # steps, rows of 8 tokens
+
+
+def test_a_job_that_says_what_it_takes_in_is_not_doubled(account, tmp_path):
+    said = run("from transformers import TrainerCallback\n"
+               "class Says(TrainerCallback):\n"
+               "    def on_step_end(self, *_, **__): libaccount.start().processed(tokens=150)\n"
+               "t = trainer(callbacks=[Says()]); libaccount.attach(t); t.train()\n"
+               "t = libaccount.start().totals()\nprint(t.samples, t.tokens)", tmp_path / "out")
+    assert said == "0 450"
+
+
+def test_batches_that_ranks_share_and_batches_of_no_tensors_are_not_guessed():
+    from types import SimpleNamespace
+
+    from libaccount.integrations._shared import offer, size_of
+
+    pair = (torch.ones(4, 8), torch.ones(4))
+    assert size_of(pair) == size_of({"image": pair[0], "label": pair[1]}) == (4, 0)
+    assert size_of({"input_ids": torch.ones(2, 8), "pixels": torch.ones(5, 3)}) == (2, 16)
+    for unknown in ([{"prompt": "a"}], (torch.ones(4), torch.ones(5)), torch.tensor(1.0), None,
+                    {"input_ids": [[1, 2]]}, {}):
+        assert size_of(unknown) == (0, 0)
+
+    said = []
+    run = SimpleNamespace(_offer_intake=lambda *size: said.append(size))
+    offer(run, "transformers", (1, 2), lambda: False)
+    offer(run, "transformers", (1, 2), lambda: True)
+    offer(run, "transformers", (1, 2), lambda: 1 // 0)
+    assert said == [("transformers", 1, 2)]
 
 
 def test_a_trainer_that_is_not_attached_is_left_alone(tmp_path):

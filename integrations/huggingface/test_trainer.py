@@ -25,6 +25,8 @@ def test_it_counts_what_a_peer_counts_and_the_saved_model_carries_its_record(
     report = trainers.check_counting(account, EXAMPLE, tmp_path, bare)
     assert report["steps"] == STEPS
     assert set(report["by_category"]) == {"train", "evaluate"}
+    samples = 2 * STEPS * 2 * 2  # ranks, steps, accumulated batches, rows; what is evaluated is not
+    assert (report["samples"], report["tokens"]) == (str(samples), str(samples * 32))
 
     # From the folder alone: the run's ledger is not asked.
     final = tmp_path / "counted" / "final"

@@ -25,7 +25,9 @@ from .._shared import (
     goes_on_from,
     is_first_rank,
     make_record,
+    offer,
     rank_here,
+    size_of,
     state_of_a_stop,
     watch_launcher,
     wrap,
@@ -104,10 +106,19 @@ def _callback(kind: type, watch: _Watch) -> Any:
         def on_train_batch_start(self, *_: Any) -> None:
             watch.batch_starts()
 
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        def on_train_batch_end(
+            self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: Any
+        ) -> None:
+            offer(watch.run, "lightning", size_of(batch), lambda: _ranks_share_batches(trainer))
             watch.batch_ended(trainer)
 
     return LibaccountCallback()
+
+
+def _ranks_share_batches(trainer: Any) -> bool:
+    """Tensor parallel."""
+    shares = getattr(trainer.strategy, "distributed_sampler_kwargs", None) or {}
+    return bool(shares.get("num_replicas", trainer.world_size) != trainer.world_size)
 
 
 # --- The trainer's own functions ------------------------------------------------------------------

@@ -19,6 +19,7 @@ BATCHES = 40  # a rank, in two epochs; gradients of two make a step
 def test_it_counts_what_a_peer_counts(account, example, tmp_path, bare):
     report = trainers.check_counting(account, example, tmp_path, bare)
     assert report["steps"] == BATCHES / 2
+    assert report["samples"] == str(2 * BATCHES * 16)  # ranks, batches, rows; none of validation
     assert set(report["by_category"]) == {"train", "evaluate"}
     kept = {path.name for path in (tmp_path / "counted").glob("epoch*")}
     assert len(kept) == 2 and all(name.startswith("epoch=1-step=20.ckpt") for name in kept)
@@ -41,6 +42,7 @@ def test_two_optimizers_make_one_step(account, digits, tmp_path):
     gan = trainers.Example(EXAMPLE, digits, "--gan")
     report = trainers.check_counting(account, gan, tmp_path, gan.bare(tmp_path), optimizers=2)
     assert report["steps"] == BATCHES
+    assert report["samples"] == str(2 * BATCHES * 16)
 
 
 def test_a_stop_ends_it_in_its_own_way_and_after_the_lift_it_goes_on(

@@ -106,6 +106,7 @@ Status write_card(const record::Weights& weights, const record::Draft& draft, Bu
   report::Page page;
   page.library = fmt::format("account {}", version());
   page.record = draft.record;
+  page.reports = draft.chain.reports;
   page.level = level_text(draft.record.level);
   page.judgements = std::move(budget);
   FileSystem& files = FileSystem::real();

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/words.h"
 #include "count/transcript.h"
+#include "ledger/format.h"
 
 namespace account::cli {
 namespace {
@@ -53,13 +54,15 @@ Json incarnation_json(const ledger::Incarnation& incarnation) {
   for (const auto& row : incarnation.rows) {
     executed = saturating_add(executed, row.figures.executed);
   }
-  return Json::object({{"id", incarnation.line.id},
-                       {"node", incarnation.node},
-                       {"rank", incarnation.line.rank},
-                       {"world_size", incarnation.line.world_size},
-                       {"steps", incarnation.steps_closed},
-                       {"operations", executed},
-                       {"ended", incarnation.ended}});
+  Json json = Json::object({{"id", incarnation.line.id},
+                            {"node", incarnation.node},
+                            {"rank", incarnation.line.rank},
+                            {"world_size", incarnation.line.world_size},
+                            {"steps", incarnation.steps_closed},
+                            {"operations", executed},
+                            {"ended", incarnation.ended}});
+  ledger::set_processed(json, incarnation.processed);
+  return json;
 }
 
 Json anchors_json(const ledger::Report& report) {
@@ -131,6 +134,9 @@ void put_totals(const ledger::Report& report) {
       fmt::format("operations {} ({})", totals.executed.to_decimal(), totals.executed.to_short()));
   put_line(fmt::format("  model {}, lower {}, upper {}; {} calls", totals.model.to_decimal(),
                        totals.lower.to_decimal(), totals.upper.to_decimal(), totals.calls));
+  if (const std::string words = ledger::processed_text(totals.processed); !words.empty()) {
+    put_line("  took in " + words);
+  }
   if (report.audited_steps != 0) {
     put_line(fmt::format(
         "  without a formula (pointwise work, norms, optimizers): at most {} by the worst of {} "
@@ -202,32 +208,34 @@ Json to_json(const ledger::Report& report) {
   for (const auto& incarnation : report.incarnations) {
     incarnations.push(incarnation_json(incarnation));
   }
-  return Json::object({{"ok", report.ok()},
-                       {"trusted", report.trusted},
-                       {"run", report.run},
-                       {"operations", totals.executed},
-                       {"model", totals.model},
-                       {"lower", totals.lower},
-                       {"upper", totals.upper},
-                       {"audited_steps", report.audited_steps},
-                       {"audit_bound", report.audit_bound},
-                       {"calls", totals.calls},
-                       {"ranks", report.ranks},
-                       {"world_size", report.world_size},
-                       {"steps", totals.steps},
-                       {"level", report.level},
-                       {"endorsed_by", report.endorsed_by},
-                       {"anchors", anchors_json(report)},
-                       {"remarks", Json::strings(report.remarks)},
-                       {"by_category", Json::counts(totals.by_category)},
-                       {"by_phase", Json::counts(totals.by_phase)},
-                       {"by_dtype", Json::counts(totals.by_dtype)},
-                       {"by_op", Json::counts(totals.by_op)},
-                       {"uncounted", uncounted_json(totals.uncounted)},
-                       {"gaps", Json::strings(report.gaps)},
-                       {"nodes", std::move(nodes)},
-                       {"incarnations", std::move(incarnations)},
-                       {"problems", std::move(problems)}});
+  Json json = Json::object({{"ok", report.ok()},
+                            {"trusted", report.trusted},
+                            {"run", report.run},
+                            {"operations", totals.executed},
+                            {"model", totals.model},
+                            {"lower", totals.lower},
+                            {"upper", totals.upper},
+                            {"audited_steps", report.audited_steps},
+                            {"audit_bound", report.audit_bound},
+                            {"calls", totals.calls},
+                            {"ranks", report.ranks},
+                            {"world_size", report.world_size},
+                            {"steps", totals.steps},
+                            {"level", report.level},
+                            {"endorsed_by", report.endorsed_by},
+                            {"anchors", anchors_json(report)},
+                            {"remarks", Json::strings(report.remarks)},
+                            {"by_category", Json::counts(totals.by_category)},
+                            {"by_phase", Json::counts(totals.by_phase)},
+                            {"by_dtype", Json::counts(totals.by_dtype)},
+                            {"by_op", Json::counts(totals.by_op)},
+                            {"uncounted", uncounted_json(totals.uncounted)},
+                            {"gaps", Json::strings(report.gaps)},
+                            {"nodes", std::move(nodes)},
+                            {"incarnations", std::move(incarnations)},
+                            {"problems", std::move(problems)}});
+  ledger::set_processed(json, totals.processed);
+  return json;
 }
 
 void put_report(const ledger::Report& report) {

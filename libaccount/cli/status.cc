@@ -15,6 +15,7 @@
 #include "cli/words.h"
 #include "keeper/live_status.h"
 #include "keeper/place.h"
+#include "ledger/format.h"
 
 namespace account::cli {
 namespace {
@@ -30,6 +31,7 @@ void put_live(const keeper::LiveStatus& live) {
                        live.run, live.ranks.size(), live.world_size, live.steps,
                        live.job_operations.to_decimal(), live.job_operations.to_short(),
                        keeper::rate(live)));
+  if (const std::string words = keeper::intake(live); !words.empty()) put_line("  " + words);
   put_line(fmt::format("  {}, node {}, keeper {}", live.run_folder, live.node, live.keeper_pid));
   for (const keeper::LiveRank& rank : live.ranks) {
     put_line(fmt::format("  rank {}: pid {}, step {}, {} operations", rank.rank, rank.pid,
@@ -78,6 +80,9 @@ void put_finished(const Finished& run) {
                        state_of(run), report.ranks, report.totals.steps,
                        report.totals.executed.to_decimal(), report.totals.executed.to_short(),
                        level_text(report.level)));
+  if (const std::string words = ledger::processed_text(report.totals.processed); !words.empty()) {
+    put_line("  " + words);
+  }
   put_line("  " + run.path);
   if (!report.ok()) put_line("  " + first_problem(report).to_string());
 }
@@ -89,6 +94,7 @@ Json finished_json(const Finished& run) {
   json.set("ranks", run.report->ranks);
   json.set("steps", run.report->totals.steps);
   json.set("operations", run.report->totals.executed);
+  ledger::set_processed(json, run.report->totals.processed);
   json.set("level", run.report->level);
   if (!run.report->ok()) json.set("error", first_problem(*run.report).to_string());
   return json;

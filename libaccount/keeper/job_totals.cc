@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "ledger/format.h"
 
 namespace account::keeper {
 namespace {
@@ -120,6 +121,7 @@ std::string to_blob(const NodeTotal& total) {
                             {"world_size", total.world_size},
                             {"steps", total.steps},
                             {"operations", rows}});
+  ledger::set_processed(blob, total.processed);
   if (total.stop) blob.set("stop", to_json(*total.stop));
   if (!total.limits.empty()) {
     Json limits = Json::object();
@@ -163,6 +165,7 @@ Result<NodeTotal> parse_total(std::string_view blob) {
   total.steps = static_cast<uint64_t>(steps);
   ACCOUNT_ASSIGN_OR_RETURN(const Json* rows, json.get_object("operations"));
   ACCOUNT_ASSIGN_OR_RETURN(total.operations, parse_operations(*rows));
+  ACCOUNT_ASSIGN_OR_RETURN(total.processed, ledger::get_processed(json));
   if (const Json* stop = json.find("stop"); stop != nullptr) {
     ACCOUNT_ASSIGN_OR_RETURN(total.stop, parse_stop(*stop));
   }
@@ -264,6 +267,7 @@ void JobTotals::post_sum(const NodeTotal& own) {
     for (const auto& [node, other] : others_) {
       if (other.world_size != own.world_size) continue;
       add_to(sum.operations, other.operations);
+      sum.processed = saturating_add(sum.processed, other.processed);
       sum.steps = std::max(sum.steps, other.steps);
       sum.limits.insert(other.limits.begin(), other.limits.end());
       sum.acknowledged.insert(other.acknowledged.begin(), other.acknowledged.end());

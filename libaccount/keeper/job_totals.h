@@ -28,6 +28,7 @@
 #include "account/export.h"
 #include "account/keys.h"
 #include "account/op_count.h"
+#include "account/totals.h"
 #include "base/clock.h"
 #include "base/exchange.h"
 #include "sign/sign.h"
@@ -54,6 +55,7 @@ struct NodeTotal {
   int world_size = 0;
   uint64_t steps = 0;
   Operations operations;  // executed, over all its incarnations
+  Processed processed;    // over the same
   std::optional<NodeStop> stop;
   // keeper/limits.h: crossed and not acknowledged, with the reason; acknowledged.
   std::map<std::string, std::string> limits;

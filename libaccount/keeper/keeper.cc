@@ -229,6 +229,7 @@ void Keeper::refresh_status() {
   NodeTotal own;
   own.node = options_.place.node;
   own.operations = settled_;
+  own.processed = settled_processed_;
   std::map<int, uint64_t> steps = settled_steps_;
   std::vector<std::shared_ptr<tally::PageView>> pages;
   std::vector<const Watch*> live;
@@ -237,6 +238,7 @@ void Keeper::refresh_status() {
   for (auto& [path, watch] : watches_) {
     if (watch.ended.empty()) read_counters(watch);
     add_to(own.operations, watch.operations());
+    own.processed = saturating_add(own.processed, watch.counters.processed);
     counted.push_back(&watch.counters.rows);
     steps[watch.line.rank] += watch.counters.steps_closed;
     own.world_size = std::max(own.world_size, watch.line.world_size);
@@ -272,14 +274,19 @@ void Keeper::refresh_status() {
 // What this node and the others counted, as a status and, when one is due, a line.
 void Keeper::show(const NodeTotal& own, int64_t now) {
   Operations job = own.operations;
+  status_.job_processed = own.processed;
   const std::shared_ptr<const JobTotals::View> view = totals_->view();
   status_.steps = own.steps;
   status_.nodes_seen.clear();
   for (const NodeTotal& other : view->others) {
     if (other.covers > 0) {  // a sum has this node's part in it, a little older
-      if (sum(other.operations) > sum(job)) job = other.operations;
+      if (sum(other.operations) > sum(job)) {
+        job = other.operations;
+        status_.job_processed = other.processed;
+      }
     } else {
       add_to(job, other.operations);
+      status_.job_processed = saturating_add(status_.job_processed, other.processed);
       status_.nodes_seen.push_back(other.node);
     }
     status_.steps = std::max(status_.steps, other.steps);
@@ -289,6 +296,7 @@ void Keeper::show(const NodeTotal& own, int64_t now) {
   if (own.world_size > 0) status_.world_size = own.world_size;
   status_.node_operations = sum(own.operations);
   metrics_facts_.operations = own.operations;
+  metrics_facts_.processed = own.processed;
   status_.job_operations = sum(job);
   refresh_rate(now);
   const auto distances = judge_.distances(job, to_iso_date(status_.updated_unix_ns));
@@ -327,7 +335,7 @@ void Keeper::tell_metrics(bool running) {
 }
 
 void Keeper::refresh_rate(int64_t now) {
-  samples_.push_back({now, status_.job_operations});
+  samples_.push_back({now, status_.job_operations, status_.job_processed.tokens});
   while (samples_.size() > 2 && samples_.front().monotonic_ns < now - kRateWindow) {
     samples_.pop_front();
   }
@@ -335,9 +343,13 @@ void Keeper::refresh_rate(int64_t now) {
   const int64_t elapsed = now - first.monotonic_ns;
   const auto done = checked_subtract(status_.job_operations, first.operations);
   if (elapsed <= 0 || !done.has_value()) return;
-  status_.operations_per_second =
-      OpCount::from_raw(saturating_multiply(*done, static_cast<uint64_t>(kSecond)).raw() /
-                        static_cast<Uint128>(elapsed));
+  const auto a_second = [&](OpCount count) {
+    return OpCount::from_raw(saturating_multiply(count, static_cast<uint64_t>(kSecond)).raw() /
+                             static_cast<Uint128>(elapsed));
+  };
+  status_.operations_per_second = a_second(*done);
+  const uint64_t tokens = status_.job_processed.tokens;
+  status_.tokens_per_second = a_second(tokens - std::min(tokens, first.tokens)).low();
 }
 
 bool Keeper::over() {

@@ -173,6 +173,7 @@ class Keeper {
   std::set<std::string> ignored_;          // pages that were refused or do not parse
   Operations settled_;                     // of incarnations that are over and sealed
   std::map<int, uint64_t> settled_steps_;  // by rank
+  Processed settled_processed_;
   // Local ranks seen, and when the first came, by restart count.
   struct Generation {
     std::set<int> local_ranks;
@@ -202,6 +203,7 @@ class Keeper {
   struct Sample {
     int64_t monotonic_ns;
     OpCount operations;
+    uint64_t tokens;
   };
   std::deque<Sample> samples_;
   LiveStatus status_;

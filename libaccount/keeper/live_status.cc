@@ -10,6 +10,7 @@
 
 #include "base/process.h"
 #include "keeper/place.h"
+#include "ledger/format.h"
 #include "tally/tally.h"
 
 namespace account::keeper {
@@ -69,33 +70,39 @@ Json to_json(const LiveStatus& status) {
   for (const std::string& node : status.nodes_seen) nodes.push(node);
   for (const int rank : status.silent_ranks) silent.push(rank);
   for (const std::string& authority : status.authorities) authorities.push(authority);
-  return Json::object({{"run", status.run},
-                       {"run_folder", status.run_folder},
-                       {"node", status.node},
-                       {"model", status.model},
-                       {"keeper_pid", static_cast<int64_t>(status.keeper_pid)},
-                       {"keeper_start_ticks", status.keeper_start_ticks},
-                       {"updated_unix_ns", OpCount(static_cast<uint64_t>(status.updated_unix_ns))},
-                       {"world_size", status.world_size},
-                       {"steps", status.steps},
-                       {"ranks", ranks},
-                       {"node_operations", status.node_operations},
-                       {"job_operations", status.job_operations},
-                       {"operations_per_second", status.operations_per_second},
-                       {"mfu_percent", status.mfu_percent},
-                       {"nodes_seen", nodes},
-                       {"silent_ranks", silent},
-                       {"authorities", authorities},
-                       {"policy", status.policy},
-                       {"rule", status.rule},
-                       {"verdict", status.verdict},
-                       {"share_percent", status.share_percent},
-                       {"counted", status.counted},
-                       {"threshold", status.threshold},
-                       {"margin", status.margin},
-                       {"lease", status.lease},
-                       {"waits", status.waits},
-                       {"trouble", status.trouble}});
+  Json json =
+      Json::object({{"run", status.run},
+                    {"run_folder", status.run_folder},
+                    {"node", status.node},
+                    {"model", status.model},
+                    {"keeper_pid", static_cast<int64_t>(status.keeper_pid)},
+                    {"keeper_start_ticks", status.keeper_start_ticks},
+                    {"updated_unix_ns", OpCount(static_cast<uint64_t>(status.updated_unix_ns))},
+                    {"world_size", status.world_size},
+                    {"steps", status.steps},
+                    {"ranks", ranks},
+                    {"node_operations", status.node_operations},
+                    {"job_operations", status.job_operations},
+                    {"operations_per_second", status.operations_per_second},
+                    {"mfu_percent", status.mfu_percent},
+                    {"nodes_seen", nodes},
+                    {"silent_ranks", silent},
+                    {"authorities", authorities},
+                    {"policy", status.policy},
+                    {"rule", status.rule},
+                    {"verdict", status.verdict},
+                    {"share_percent", status.share_percent},
+                    {"counted", status.counted},
+                    {"threshold", status.threshold},
+                    {"margin", status.margin},
+                    {"lease", status.lease},
+                    {"waits", status.waits},
+                    {"trouble", status.trouble}});
+  ledger::set_processed(json, status.job_processed);
+  if (status.job_processed.tokens > 0) {
+    json.set("tokens_per_second", OpCount(status.tokens_per_second));
+  }
+  return json;
 }
 
 Result<LiveStatus> parse_live_status(std::string_view bytes) {
@@ -114,6 +121,11 @@ Result<LiveStatus> parse_live_status(std::string_view bytes) {
   ACCOUNT_ASSIGN_OR_RETURN(status.job_operations, json.get_op_count("job_operations"));
   ACCOUNT_ASSIGN_OR_RETURN(status.operations_per_second,
                            json.get_op_count("operations_per_second"));
+  ACCOUNT_ASSIGN_OR_RETURN(status.job_processed, ledger::get_processed(json));
+  if (json.find("tokens_per_second") != nullptr) {
+    ACCOUNT_ASSIGN_OR_RETURN(const OpCount rate, json.get_op_count("tokens_per_second"));
+    status.tokens_per_second = rate.low();
+  }
   ACCOUNT_ASSIGN_OR_RETURN(status.mfu_percent, json.get_string("mfu_percent"));
   ACCOUNT_ASSIGN_OR_RETURN(status.policy, json.get_string("policy"));
   ACCOUNT_ASSIGN_OR_RETURN(status.rule, json.get_string("rule"));
@@ -177,6 +189,12 @@ std::string projection(const LiveStatus& status) {
   if (seconds >= 2 * kHour) return in(seconds / kHour, "hours");
   if (seconds >= 2 * kMinute) return in(seconds / kMinute, "minutes");
   return in(seconds, "seconds");
+}
+
+std::string intake(const LiveStatus& status) {
+  const std::string words = ledger::processed_text(status.job_processed);
+  if (status.job_processed.tokens == 0) return words;
+  return fmt::format("{}, {} tokens a second", words, status.tokens_per_second);
 }
 
 std::string rate(const LiveStatus& status) {

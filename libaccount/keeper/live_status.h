@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "account/op_count.h"
+#include "account/totals.h"
 #include "base/files.h"
 #include "base/json.h"
 
@@ -34,7 +35,9 @@ struct LiveStatus {
   OpCount node_operations;        // this node's ledger and live ranks, recovered ones included
   OpCount job_operations;         // with what the other nodes said last
   OpCount operations_per_second;  // of the job, over the last seconds
-  std::string mfu_percent;        // of this node's ranks, over the same; empty: not known
+  Processed job_processed;        // of the same ranks as job_operations
+  uint64_t tokens_per_second = 0;
+  std::string mfu_percent;               // of this node's ranks, over the same; empty: not known
   std::vector<std::string> nodes_seen;   // other nodes
   std::vector<std::string> authorities;  // "PATH#pin" of those whose orders it obeys
   std::vector<int> silent_ranks;         // ranks of the world that no node has reported
@@ -58,6 +61,9 @@ std::vector<LiveStatus> live_runs(FileSystem& files);
 // "in 3.2 days at this rate", until the nearest threshold is reached; empty where it is already,
 // where nothing runs, and beyond ten years. A guess for people: rates change.
 std::string projection(const LiveStatus& status);
+
+// "512 samples, 524288 tokens, 8192 tokens a second"; empty where the trainer says nothing.
+std::string intake(const LiveStatus& status);
 
 // "4.12e14 a second, MFU 41.2 %", the latter where a peak of the devices is known.
 std::string rate(const LiveStatus& status);

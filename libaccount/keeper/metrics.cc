@@ -69,6 +69,16 @@ void put_counts(const LiveStatus& status, const MetricsFacts& facts, Text& text)
   for (const auto& [cell, count] : facts.operations) {
     text.sample(count.to_decimal(), {{"category", name(cell.first)}, {"phase", name(cell.second)}});
   }
+  if (facts.processed.samples > 0) {
+    text.family("account_samples_total", "counter",
+                "Samples that this node's ranks took in, as their trainer says.")
+        .sample(facts.processed.samples);
+  }
+  if (facts.processed.tokens > 0) {
+    text.family("account_tokens_total", "counter",
+                "Tokens that this node's ranks took in, as their trainer says; padding included.")
+        .sample(facts.processed.tokens);
+  }
   text.family("account_job_operations", "gauge",
               "Operations of the whole job, with what the other nodes said last.")
       .sample(status.job_operations.to_decimal());

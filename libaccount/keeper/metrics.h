@@ -20,6 +20,7 @@ namespace account::keeper {
 // What stands in the file besides the status.
 struct MetricsFacts {
   Operations operations;  // of this node, by category and phase
+  Processed processed;    // of this node
   uint64_t gaps = 0;      // that this keeper has written to the ledger
   uint64_t exports_refused = 0;
   int64_t sealed_unix_ns = 0;

@@ -74,6 +74,7 @@ void Keeper::accept(Watch watch, bool in_first_folder) {
   watch.seen_unix_ns = world_.clock.unix_ns();
   if (const auto prior = prior_.find(watch.line.id); prior != prior_.end()) {
     watch.steps_written = prior->second.steps_closed;
+    watch.processed_written = prior->second.processed;
     prior_.erase(prior);
   }
   if (!in_first_folder) {
@@ -116,6 +117,7 @@ void Keeper::settle_lost_pages() {
   for (const auto& [id, prior] : prior_) {
     add_to(settled_, operations_of(prior.rows));
     settled_steps_[prior.line.rank] += prior.steps_closed;
+    settled_processed_ = saturating_add(settled_processed_, prior.processed);
     if (!prior.ended.empty()) continue;
     const int64_t from = prior.last_unix_ns;
     const int64_t to = boot > from && boot < now ? boot : std::max(from, now);

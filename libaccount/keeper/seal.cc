@@ -115,9 +115,10 @@ void Keeper::commit_seal() {
     Watch& watch = entry->second;
     watch.sealed_calls = watch.calls();
     watch.sealed_steps = watch.counters.steps_closed;
+    watch.sealed_processed = watch.counters.processed;
     watch.sealed_once = true;
     watch.sealed_whole = watch.sealed_whole || watch.sealed_calls > 0;
-    watch.steps.clear();
+    for (StepFold* fold : {&watch.steps, &watch.step_samples, &watch.step_tokens}) fold->clear();
     watch.page->layout().control.sealed.fetch_add(1, std::memory_order_release);
     if (watch.ended.empty()) {
       ask_for_transcript(watch);
@@ -126,6 +127,7 @@ void Keeper::commit_seal() {
     }
     add_to(settled_, watch.operations());
     settled_steps_[watch.line.rank] += watch.counters.steps_closed;
+    settled_processed_ = saturating_add(settled_processed_, watch.counters.processed);
     set_acceptance(watch.page->layout(), Acceptance::closed);
     (void)watch.page->remove_file().ok();              // a file that stays is known as closed
     for (const std::string& answer : watch.answers) {  // those that nobody has fetched

@@ -33,10 +33,10 @@ StepRun joined(const StepRun& a, const StepRun& b) {
 
 }  // namespace
 
-void StepFold::add(uint64_t number, OpCount executed) {
+void StepFold::add(uint64_t number, OpCount value) {
   if (!runs_.empty()) {
     StepRun& last = runs_.back();
-    if (last.exact && last.value == executed && last.first + last.count == number) {
+    if (last.exact && last.value == value && last.first + last.count == number) {
       ++last.count;
       return;
     }
@@ -44,7 +44,7 @@ void StepFold::add(uint64_t number, OpCount executed) {
   StepRun run;
   run.first = number;
   run.count = 1;
-  run.value = executed;
+  run.value = value;
   append(run);
 }
 

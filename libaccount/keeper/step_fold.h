@@ -1,4 +1,5 @@
-// StepFold: the operations of closed steps, folded into the runs that a ledger line carries.
+// StepFold: the operations of closed steps, or what they took in, folded into the runs that a
+// ledger line carries.
 //
 // Training repeats itself: most steps cost exactly what the step before cost. So equal neighbours
 // become one run, exact while at most kMaxRuns fit between two seals; beyond that, one run that
@@ -17,7 +18,7 @@ class StepFold {
  public:
   static constexpr size_t kMaxRuns = 64;  // design: "exact runs while at most 64 a seal"
 
-  void add(uint64_t number, OpCount executed);
+  void add(uint64_t number, OpCount value);
   // Steps that are known by number and sum only: the page's ring had overrun.
   void add_missed(uint64_t first, uint64_t count, OpCount sum);
 

@@ -36,6 +36,23 @@ Status read_declaration(const tally::Header& header, Watch& watch) {
   return Status();
 }
 
+// A trainer that never says what its steps take in costs the ledger nothing.
+void add_step(const tally::PageView::Step& step, Watch& watch) {
+  const Processed& said = watch.counters.processed;
+  watch.steps.add(step.number, step.executed);
+  if (said.samples > 0) watch.step_samples.add(step.number, step.processed.samples);
+  if (said.tokens > 0) watch.step_tokens.add(step.number, step.processed.tokens);
+}
+
+void add_missed(const tally::PageView::Steps& closed, Watch& watch) {
+  const Processed& said = watch.counters.processed;
+  const uint64_t first = watch.last_step + 1, count = closed.missed;
+  watch.steps.add_missed(first, count, closed.missed_executed);
+  if (said.samples > 0)
+    watch.step_samples.add_missed(first, count, closed.missed_processed.samples);
+  if (said.tokens > 0) watch.step_tokens.add_missed(first, count, closed.missed_processed.tokens);
+}
+
 }  // namespace
 
 uint64_t Watch::calls() const {
@@ -74,17 +91,21 @@ Result<Watch> open_watch(const std::string& path) {
 void read_counters(Watch& watch) {
   // Steps first: a step that closes in between is in the counters already, never the other way.
   const tally::PageView::Steps closed = watch.page->take_steps();
+  const Processed before = watch.counters.processed;
+  watch.counters = watch.page->read();
+  // What has been written never falls, whatever a page says.
+  Processed& said = watch.counters.processed;
+  for (const Processed& known : {before, watch.processed_written}) {
+    said = {std::max(said.samples, known.samples), std::max(said.tokens, known.tokens)};
+  }
   if (closed.missed > 0) {
-    if (watch.last_step >= watch.steps_written) {
-      watch.steps.add_missed(watch.last_step + 1, closed.missed, closed.missed_executed);
-    }
+    if (watch.last_step >= watch.steps_written) add_missed(closed, watch);
     watch.last_step += closed.missed;
   }
   for (const auto& step : closed.steps) {
-    if (step.number > watch.steps_written) watch.steps.add(step.number, step.executed);
+    if (step.number > watch.steps_written) add_step(step, watch);
     watch.last_step = step.number;
   }
-  watch.counters = watch.page->read();
   watch.counters.steps_closed = std::max(watch.last_step, watch.steps_written);
 }
 
@@ -111,7 +132,8 @@ ledger::CounterLine counter_line(const Watch& watch, int number, bool with_ops) 
   line.incarnation = number;
   line.steps_closed = watch.counters.steps_closed;
   line.with_ops = with_ops;
-  line.steps = watch.steps.runs();
+  line.steps = {watch.steps.runs(), watch.step_samples.runs(), watch.step_tokens.runs()};
+  line.processed = watch.counters.processed;
   line.rows.reserve(watch.counters.rows.size());
   for (const auto& row : watch.counters.rows) {
     line.rows.push_back({row.category, row.phase, row.dtype, row.op, row.calls, row.figures});

@@ -23,10 +23,12 @@ struct Watch {
   int64_t seen_unix_ns = 0;
   // Steps that an earlier keeper has written already; the page's ring may still hold them.
   uint64_t steps_written = 0;
+  Processed processed_written;
 
   tally::Counters counters;  // of the last reading
-  StepFold steps;            // closed since the last seal
-  uint64_t last_step = 0;    // the last that was taken from the page
+  // Closed since the last seal: operations, samples and tokens.
+  StepFold steps, step_samples, step_tokens;
+  uint64_t last_step = 0;  // the last that was taken from the page
   bool finish_wanted = false;
   std::string ended;  // how, once it has: "finished", "stopped", "exited", "died"
 
@@ -34,6 +36,7 @@ struct Watch {
 
   // Of the last seal.
   uint64_t sealed_calls = 0, sealed_steps = 0;
+  Processed sealed_processed;
   bool sealed_once = false, sealed_whole = false;
 
   const tally::Header& header() const { return page->layout().header; }
@@ -41,7 +44,8 @@ struct Watch {
   uint64_t calls() const;
   Operations operations() const;
   bool changed_since_seal() const {
-    return !sealed_once || calls() != sealed_calls || counters.steps_closed != sealed_steps;
+    return !sealed_once || calls() != sealed_calls || counters.steps_closed != sealed_steps ||
+           counters.processed != sealed_processed;
   }
 };
 

@@ -78,6 +78,34 @@ Result<int64_t> get_time(const Json& line, std::string_view member) {
   return static_cast<int64_t>(time.low());
 }
 
+void set_processed(Json& json, const Processed& processed) {
+  if (processed.samples > 0) json.set("samples", OpCount(processed.samples));
+  if (processed.tokens > 0) json.set("tokens", OpCount(processed.tokens));
+}
+
+Result<Processed> get_processed(const Json& json) {
+  Processed processed;
+  const std::pair<std::string_view, uint64_t*> members[] = {{"samples", &processed.samples},
+                                                            {"tokens", &processed.tokens}};
+  for (const auto& [member, number] : members) {
+    if (json.find(member) == nullptr) continue;
+    ACCOUNT_ASSIGN_OR_RETURN(const OpCount count, json.get_op_count(member));
+    if (count.high() != 0) {
+      return Status(Code::corrupt, fmt::format("member '{}' is out of range", member));
+    }
+    *number = count.low();
+  }
+  return processed;
+}
+
+std::string processed_text(const Processed& processed) {
+  const auto& [samples, tokens] = processed;
+  if (samples == 0 && tokens == 0) return "";
+  if (tokens == 0) return fmt::format("{} samples", samples);
+  if (samples == 0) return fmt::format("{} tokens", tokens);
+  return fmt::format("{} samples, {} tokens", samples, tokens);
+}
+
 std::string write_run_file(const RunFile& file) {
   return Json::object({{"format", kRunFormat},
                        {"run", file.run},

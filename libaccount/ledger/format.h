@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "account/status.h"
+#include "account/totals.h"
 #include "base/json.h"
 
 namespace account::ledger {
@@ -37,6 +38,13 @@ std::string transcript_name(int incarnation, uint64_t step);  // "3-100.jsonl"
 // Nanoseconds exceed 2^53, so times are decimal strings; before 1970 counts as 1970.
 Json time_json(int64_t unix_ns);
 Result<int64_t> get_time(const Json& line, std::string_view member);
+
+// Members "samples" and "tokens", decimal strings below 2^64, each left out where it is 0: nobody
+// has said it.
+void set_processed(Json& json, const Processed& processed);
+Result<Processed> get_processed(const Json& json);
+// "512 samples, 524288 tokens"; empty where nobody has said either.
+std::string processed_text(const Processed& processed);
 
 struct RunFile {
   std::string run, node;

@@ -45,8 +45,8 @@ struct CountRow {  // one key of one incarnation, cumulative
   Figures figures;
 };
 
-// Consecutive closed steps of equal operations; or, when `exact` is false, many steps by count,
-// sum, least and greatest.
+// Consecutive closed steps of equal operations (or samples, or tokens); or, when `exact` is false,
+// many steps by count, sum, least and greatest.
 struct StepRun {
   uint64_t first = 0, count = 0;
   bool exact = true;
@@ -54,12 +54,19 @@ struct StepRun {
   OpCount sum, least, greatest;  // not exact
 };
 
+// What steps cost and, where the trainer said so, took in; each empty where there is nothing to
+// say.
+struct StepRuns {
+  std::vector<StepRun> operations, samples, tokens;
+};
+
 struct CounterLine {
   int incarnation = 0;  // the number that the ledger gave it
   uint64_t steps_closed = 0;
   std::vector<CountRow> rows;  // the full table, cumulative; never differences
   bool with_ops = true;        // false: the line keeps category, phase and dtype only
-  std::vector<StepRun> steps;  // closed since the incarnation's last line
+  StepRuns steps;              // closed since the incarnation's last line
+  Processed processed;         // cumulative, too
 };
 
 // Why lines were sealed.
@@ -128,8 +135,9 @@ struct Incarnation {
   uint64_t steps_closed = 0;
   std::vector<CountRow> rows;                   // of its last line
   std::string ended;                            // empty: still open
-  std::vector<StepRun> steps;                   // where VerifyOptions::keep_steps
+  StepRuns steps;                               // where VerifyOptions::keep_steps
   int64_t first_unix_ns = 0, last_unix_ns = 0;  // of the first and last lines about it
+  Processed processed;
 };
 
 struct NodeReport {

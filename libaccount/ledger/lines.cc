@@ -27,6 +27,15 @@ Result<uint64_t> get_unsigned(const Json& line, std::string_view member) {
   return static_cast<uint64_t>(value);
 }
 
+// Where an entry's runs of steps stand.
+struct StepsMember {
+  std::string_view name;
+  std::vector<StepRun> StepRuns::* runs;
+};
+constexpr StepsMember kStepsMembers[] = {{"steps", &StepRuns::operations},
+                                         {"step_samples", &StepRuns::samples},
+                                         {"step_tokens", &StepRuns::tokens}};
+
 Json encode_step(const StepRun& run) {
   std::vector<Json> items = {run.first, run.count};
   if (run.exact) {
@@ -60,8 +69,8 @@ Result<StepRun> decode_step(const Json& item) {
 }
 
 Result<CounterEntry> decode_counters(const Json& item) {
-  ACCOUNT_RETURN_IF_ERROR(
-      item.only_members({"incarnation", "steps_closed", "rows", "ops", "steps"}));
+  ACCOUNT_RETURN_IF_ERROR(item.only_members({"incarnation", "steps_closed", "rows", "ops", "steps",
+                                             "step_samples", "step_tokens", "samples", "tokens"}));
   CounterEntry entry;
   ACCOUNT_ASSIGN_OR_RETURN(entry.incarnation, get_small(item, "incarnation", 1));
   ACCOUNT_ASSIGN_OR_RETURN(entry.steps_closed, get_unsigned(item, "steps_closed"));
@@ -75,13 +84,15 @@ Result<CounterEntry> decode_counters(const Json& item) {
     ACCOUNT_ASSIGN_OR_RETURN(const Json* rows, item.get_object("rows"));
     ACCOUNT_ASSIGN_OR_RETURN(entry.rows, decode_rows(*rows));
   }
-  if (item.find("steps") != nullptr) {
-    ACCOUNT_ASSIGN_OR_RETURN(const Json* steps, item.get_array("steps"));
+  for (const auto& [member, runs] : kStepsMembers) {
+    if (item.find(member) == nullptr) continue;
+    ACCOUNT_ASSIGN_OR_RETURN(const Json* steps, item.get_array(member));
     for (const Json& step : steps->items()) {
       ACCOUNT_ASSIGN_OR_RETURN(const StepRun run, decode_step(step));
-      entry.steps.push_back(run);
+      (entry.steps.*runs).push_back(run);
     }
   }
+  ACCOUNT_ASSIGN_OR_RETURN(entry.processed, get_processed(item));
   return entry;
 }
 
@@ -187,10 +198,12 @@ Json encode(const CounterLine& line) {
   } else {
     json.set("rows", encode_rows(without_ops(table)));
   }
-  if (line.steps.empty()) return json;
-  std::vector<Json> steps;
-  for (const StepRun& run : line.steps) steps.push_back(encode_step(run));
-  json.set("steps", Json::array(std::move(steps)));
+  for (const auto& [member, runs] : kStepsMembers) {
+    std::vector<Json> steps;
+    for (const StepRun& run : line.steps.*runs) steps.push_back(encode_step(run));
+    if (!steps.empty()) json.set(member, Json::array(std::move(steps)));
+  }
+  set_processed(json, line.processed);
   return json;
 }
 

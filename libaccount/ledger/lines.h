@@ -36,7 +36,8 @@ struct CounterEntry {
   uint64_t steps_closed = 0;
   Table rows;                // without ops
   std::optional<Table> ops;  // a full table
-  std::vector<StepRun> steps;
+  StepRuns steps;
+  Processed processed;
 };
 
 struct SealLine {

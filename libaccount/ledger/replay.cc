@@ -20,6 +20,12 @@ constexpr std::string_view kEventTypes[] = {"note",  "authority",     "authority
 Status wrong(std::string fault) { return Status(Code::corrupt, std::move(fault)); }
 Status tree_differs(std::string fault) { return Status(Code::unverified, std::move(fault)); }
 
+void append(StepRuns& to, const StepRuns& more) {
+  for (const auto runs : {&StepRuns::operations, &StepRuns::samples, &StepRuns::tokens}) {
+    (to.*runs).insert((to.*runs).end(), (more.*runs).begin(), (more.*runs).end());
+  }
+}
+
 }  // namespace
 
 bool is_event_type(std::string_view type) {
@@ -140,16 +146,19 @@ Status Replay::take_seal(const Json& json) {
 Status Replay::take_counters(CounterEntry entry) {
   ACCOUNT_ASSIGN_OR_RETURN(Tracked * known, tracked(entry.incarnation));
   if (entry.steps_closed < known->steps_closed) return wrong("the number of closed steps fell");
+  if (entry.processed.samples < known->processed.samples ||
+      entry.processed.tokens < known->processed.tokens) {
+    return wrong("the number of samples or tokens fell");
+  }
   ACCOUNT_RETURN_IF_ERROR(check_never_fell(known->rows, entry.rows));
   if (entry.ops) {
     ACCOUNT_RETURN_IF_ERROR(check_never_fell(known->full, *entry.ops));
     known->full = std::move(*entry.ops);
   }
   known->rows = std::move(entry.rows);
-  if (keep_steps_) {
-    known->steps.insert(known->steps.end(), entry.steps.begin(), entry.steps.end());
-  }
+  if (keep_steps_) append(known->steps, entry.steps);
   known->steps_closed = entry.steps_closed;
+  known->processed = entry.processed;
   known->last_unix_ns = time_unix_ns_;
   return Status();
 }

@@ -28,9 +28,10 @@ struct Identity {
 struct Tracked {
   IncarnationLine line;
   uint64_t steps_closed = 0;
-  Table rows;                  // without ops, of its last entry
-  Table full;                  // with ops, of its last full table
-  std::vector<StepRun> steps;  // where they are kept
+  Table rows;      // without ops, of its last entry
+  Table full;      // with ops, of its last full table
+  StepRuns steps;  // where they are kept
+  Processed processed;
   std::string ended;
   int64_t first_unix_ns = 0, last_unix_ns = 0;
 };

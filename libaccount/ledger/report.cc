@@ -1,6 +1,7 @@
 // A report as JSON for programs and as lines for people.
 #include <fmt/format.h>
 
+#include "ledger/format.h"
 #include "ledger/ledger.h"
 
 namespace account::ledger {
@@ -72,29 +73,31 @@ Json report_to_json(const Report& report) {
                                  {"bound", entry.bound}}));
   }
   const Totals& totals = report.totals;
-  return Json::object({{"ok", report.ok()},
-                       {"trusted", report.trusted},
-                       {"run", report.run},
-                       {"operations", totals.executed},
-                       {"model", totals.model},
-                       {"lower", totals.lower},
-                       {"upper", totals.upper},
-                       {"calls", OpCount(totals.calls)},
-                       {"ranks", report.ranks},
-                       {"world_size", report.world_size},
-                       {"steps", totals.steps},
-                       {"level", report.level},
-                       {"endorsed_by", report.endorsed_by},
-                       {"problems", std::move(problems)},
-                       {"gaps", Json::strings(report.gaps)},
-                       {"remarks", Json::strings(all_remarks(report))},
-                       {"by_op", Json::counts(totals.by_op)},
-                       {"by_phase", Json::counts(totals.by_phase)},
-                       {"by_dtype", Json::counts(totals.by_dtype)},
-                       {"by_category", Json::counts(totals.by_category)},
-                       {"by_rank", Json::counts(by_rank(report))},
-                       {"uncounted", std::move(uncounted)},
-                       {"nodes", std::move(nodes)}});
+  Json json = Json::object({{"ok", report.ok()},
+                            {"trusted", report.trusted},
+                            {"run", report.run},
+                            {"operations", totals.executed},
+                            {"model", totals.model},
+                            {"lower", totals.lower},
+                            {"upper", totals.upper},
+                            {"calls", OpCount(totals.calls)},
+                            {"ranks", report.ranks},
+                            {"world_size", report.world_size},
+                            {"steps", totals.steps},
+                            {"level", report.level},
+                            {"endorsed_by", report.endorsed_by},
+                            {"problems", std::move(problems)},
+                            {"gaps", Json::strings(report.gaps)},
+                            {"remarks", Json::strings(all_remarks(report))},
+                            {"by_op", Json::counts(totals.by_op)},
+                            {"by_phase", Json::counts(totals.by_phase)},
+                            {"by_dtype", Json::counts(totals.by_dtype)},
+                            {"by_category", Json::counts(totals.by_category)},
+                            {"by_rank", Json::counts(by_rank(report))},
+                            {"uncounted", std::move(uncounted)},
+                            {"nodes", std::move(nodes)}});
+  set_processed(json, totals.processed);
+  return json;
 }
 
 std::vector<std::string> report_to_lines(const Report& report) {
@@ -111,6 +114,9 @@ std::vector<std::string> report_to_lines(const Report& report) {
                               totals.upper.to_short(), totals.model.to_short()));
   lines.push_back(fmt::format("  counted    {} ranks on {} nodes, {} steps, {} calls", report.ranks,
                               report.nodes.size(), totals.steps, totals.calls));
+  if (const std::string words = processed_text(totals.processed); !words.empty()) {
+    lines.push_back("  processed  " + words);
+  }
   lines.push_back(
       report.trusted
           ? fmt::format("  level      {}, endorsed by key {}", report.level,

@@ -176,6 +176,7 @@ void sum_up(const std::vector<NodeRead>& reads, Report& report) {
   std::set<int> ranks;
   for (const Incarnation& incarnation : report.incarnations) {
     add_rows(incarnation.rows, report.totals);
+    report.totals.processed = saturating_add(report.totals.processed, incarnation.processed);
     if (incarnation.line.rank >= 0) ranks.insert(incarnation.line.rank);
     if (incarnation.line.world_size > 0) {
       report.world_size =

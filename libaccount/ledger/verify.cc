@@ -91,7 +91,7 @@ void add_incarnations(const NodeRead& read, Report& report) {
   for (const auto& [number, tracked] : read.replay->incarnations()) {
     report.incarnations.push_back({tracked.line, read.run_file.node, tracked.steps_closed,
                                    last_rows(tracked), tracked.ended, tracked.steps,
-                                   tracked.first_unix_ns, tracked.last_unix_ns});
+                                   tracked.first_unix_ns, tracked.last_unix_ns, tracked.processed});
   }
 }
 

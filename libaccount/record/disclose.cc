@@ -21,12 +21,21 @@ Json step_json(const ledger::StepRun& run) {
   return json.push(run.sum).push(run.least).push(run.greatest);
 }
 
+Json steps_of(const std::vector<ledger::StepRun>& runs) {
+  Json steps = Json::array();
+  for (const ledger::StepRun& run : runs) steps.push(step_json(run));
+  return steps;
+}
+
 Json steps_json(const ledger::Report& report) {
   Json ranks = Json::array();
   for (const ledger::Incarnation& incarnation : report.incarnations) {
-    Json steps = Json::array();
-    for (const ledger::StepRun& run : incarnation.steps) steps.push(step_json(run));
-    ranks.push(Json::object({{"rank", incarnation.line.rank}, {"steps", std::move(steps)}}));
+    Json rank = Json::object({{"rank", incarnation.line.rank}});
+    const auto& [operations, samples, tokens] = incarnation.steps;
+    rank.set("steps", steps_of(operations));
+    if (!samples.empty()) rank.set("step_samples", steps_of(samples));
+    if (!tokens.empty()) rank.set("step_tokens", steps_of(tokens));
+    ranks.push(std::move(rank));
   }
   return ranks;
 }

@@ -31,7 +31,7 @@ uint64_t before(const ledger::StepRun& run) { return run.first == 0 ? 0 : run.fi
 uint64_t steps_in(const Group& group) {
   uint64_t steps = 0;
   for (const ledger::Incarnation* process : group) {
-    for (const ledger::StepRun& run : process->steps) {
+    for (const ledger::StepRun& run : process->steps.operations) {
       steps = std::max(steps, before(run) + run.count);
     }
   }
@@ -69,6 +69,24 @@ Breakdowns break_down(const Page& page) {
   return all;
 }
 
+Intake intake(const Page& page) {
+  Intake all;
+  OpCount trained;  // by the runs that say their tokens
+  for (const ledger::Report& report : page.reports) {
+    const Totals& totals = report.totals;
+    all.processed = saturating_add(all.processed, totals.processed);
+    if (totals.processed.tokens == 0) continue;
+    for (const Category category : {Category::train, Category::unassigned}) {
+      const auto found = totals.by_category.find(std::string(name(category)));
+      if (found != totals.by_category.end()) trained = saturating_add(trained, found->second);
+    }
+  }
+  if (all.processed.tokens > 0) {
+    all.operations_per_token = OpCount::from_raw(trained.raw() / all.processed.tokens);
+  }
+  return all;
+}
+
 StepCurve step_curve(const Page& page) {
   StepCurve curve;
   const std::vector<Group> groups = groups_of(page);
@@ -81,7 +99,7 @@ StepCurve step_curve(const Page& page) {
   curve.means.assign(std::min(curve.steps, StepCurve::kMostPoints), 0);
   for (size_t i = 0; i < groups.size(); ++i) {
     for (const ledger::Incarnation* process : groups[i]) {
-      for (const ledger::StepRun& run : process->steps) {
+      for (const ledger::StepRun& run : process->steps.operations) {
         const double each =
             run.exact ? run.value.to_double()
                       : run.sum.to_double() / static_cast<double>(std::max<uint64_t>(run.count, 1));

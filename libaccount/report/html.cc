@@ -121,6 +121,12 @@ void put_head(const Page& page, Html& html) {
             page.trusted ? "level of assurance" : "level of assurance: nobody's key was asked for");
   if (const uint64_t steps = all_steps(page); steps > 0)
     html.tile(fmt::format("{}", steps), "training steps");
+  const Intake took = intake(page);
+  if (took.processed.samples > 0) html.tile(grouped(took.processed.samples), "samples");
+  if (took.processed.tokens > 0) {
+    html.tile(grouped(took.processed.tokens), "tokens, padding included");
+    html.tile(took.operations_per_token.to_short(), "training operations a token");
+  }
   html.raw("</div>\n");
   html.raw(fmt::format(
       "<p class=\"soft\">Exactly {} executed operations since the base model, integer and "

@@ -49,6 +49,14 @@ struct Breakdowns {
 };
 Breakdowns break_down(const Page& page);
 
+// What training took in over all runs that say so, and what it executed for each token: operations
+// of categories train and unassigned. 0: nothing was said.
+struct Intake {
+  Processed processed;
+  OpCount operations_per_token;
+};
+Intake intake(const Page& page);
+
 // Operations of each step, over all ranks, or, of many steps, the mean of equally many.
 struct StepCurve {
   uint64_t steps = 0;         // over all restarts and runs, one after the other

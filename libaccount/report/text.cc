@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "ledger/format.h"
 #include "report/report.h"
 
 namespace account::report {
@@ -82,6 +83,14 @@ std::string prose(const Page& page) {
       "operations, a multiply-add is two.\n",
       sums.derived.low.to_decimal(), sums.derived.low.to_short(), sums.derived.high.to_short(),
       page.level);
+  const Intake took = intake(page);
+  if (const std::string words = ledger::processed_text(took.processed); !words.empty()) {
+    text += fmt::format("The runs took in {}", words);
+    text += took.processed.tokens == 0
+                ? ".\n"
+                : fmt::format(" (padding included), {} training operations a token.\n",
+                              took.operations_per_token.to_short());
+  }
   if (!page.record.parents.empty()) {
     text += sums.unknown ? "The base model's operations are unknown.\n"
                          : fmt::format("The base model took {} to {} operations.\n",
@@ -168,21 +177,25 @@ Json to_json(const Page& page) {
                             {"operations", part.executed},
                             {"upper", part.upper}}));
   }
-  return Json::object({{"title", page.title},
-                       {"model", page.record.model},
-                       {"made", to_iso8601(page.made_unix_ns)},
-                       {"level", page.level},
-                       {"trusted", page.trusted},
-                       {"own", bounds(sums.own)},
-                       {"derived", bounds(sums.derived)},
-                       {"base", sums.unknown ? Json() : bounds(sums.base)},
-                       {"runs", std::move(runs)},
-                       {"by_category", Json::counts(by.category)},
-                       {"by_phase", Json::counts(by.phase)},
-                       {"by_dtype", Json::counts(by.dtype)},
-                       {"by_op", Json::counts(by.op)},
-                       {"verdicts", std::move(verdicts)},
-                       {"remarks", Json::strings(page.remarks)}});
+  Json json = Json::object({{"title", page.title},
+                            {"model", page.record.model},
+                            {"made", to_iso8601(page.made_unix_ns)},
+                            {"level", page.level},
+                            {"trusted", page.trusted},
+                            {"own", bounds(sums.own)},
+                            {"derived", bounds(sums.derived)},
+                            {"base", sums.unknown ? Json() : bounds(sums.base)},
+                            {"runs", std::move(runs)},
+                            {"by_category", Json::counts(by.category)},
+                            {"by_phase", Json::counts(by.phase)},
+                            {"by_dtype", Json::counts(by.dtype)},
+                            {"by_op", Json::counts(by.op)},
+                            {"verdicts", std::move(verdicts)},
+                            {"remarks", Json::strings(page.remarks)}});
+  const Intake took = intake(page);
+  ledger::set_processed(json, took.processed);
+  if (took.processed.tokens > 0) json.set("operations_per_token", took.operations_per_token);
+  return json;
 }
 
 }  // namespace account::report

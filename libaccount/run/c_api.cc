@@ -146,6 +146,12 @@ account_code account_step(account_run* run) {
       [&] { return run == nullptr ? account::missing("run") : run->run.obey(); });
 }
 
+account_code account_processed(account_run* run, uint64_t samples, uint64_t tokens) {
+  if (run == nullptr) return account::guarded([] { return account::missing("run"); });
+  run->run.processed(samples, tokens);
+  return ACCOUNT_OK;
+}
+
 account_code account_add(account_op_count operations, const char* op, const char* dtype,
                          const char* phase, const char* category) {
   return account::guarded([&] { return account::add(operations, op, dtype, phase, category); });
@@ -160,7 +166,9 @@ account_code account_totals(const account_run* run, account_figures* figures) {
                 account::to_c(totals.lower),
                 account::to_c(totals.upper),
                 totals.calls,
-                totals.steps};
+                totals.steps,
+                totals.processed.samples,
+                totals.processed.tokens};
     return {};
   });
 }
@@ -170,9 +178,14 @@ account_code account_job_status(const account_run* run, account_job* job) {
     if (run == nullptr || job == nullptr) return account::missing("run or job");
     const auto known = run->run.job();
     if (!known.ok()) return known.status();
-    *job = {known->steps, account::to_c(known->operations),
-            account::to_c(known->operations_per_second), account::to_c(known->counted),
-            account::to_c(known->threshold)};
+    *job = {known->steps,
+            account::to_c(known->operations),
+            account::to_c(known->operations_per_second),
+            account::to_c(known->counted),
+            account::to_c(known->threshold),
+            known->processed.samples,
+            known->processed.tokens,
+            known->tokens_per_second};
     return {};
   });
 }

@@ -179,6 +179,11 @@ Result<Run> Run::start(const RunOptions& options) {
   return Run(std::move(state));
 }
 
+void Run::processed(uint64_t samples, uint64_t tokens) noexcept {
+  if (state_ == nullptr || state_->page == nullptr || state_->finished) return;
+  tally::add_processed({samples, tokens});
+}
+
 bool Run::close_step() {
   if (state_ == nullptr || state_->page == nullptr || state_->finished) return true;
   count::on_step_closed(tally::close_step());
@@ -226,9 +231,16 @@ Result<JobStatus> Run::job() const {
     const auto bytes = FileSystem::real().read(path, keeper::kStatusCapBytes);
     if (!bytes.ok()) continue;
     ACCOUNT_ASSIGN_OR_RETURN(keeper::LiveStatus live, keeper::parse_live_status(*bytes));
-    return JobStatus{live.steps,   live.job_operations, live.operations_per_second,
-                     live.policy,  live.rule,           live.verdict,
-                     live.counted, live.threshold};
+    return JobStatus{.steps = live.steps,
+                     .operations = live.job_operations,
+                     .operations_per_second = live.operations_per_second,
+                     .processed = live.job_processed,
+                     .tokens_per_second = live.tokens_per_second,
+                     .policy = live.policy,
+                     .rule = live.rule,
+                     .verdict = live.verdict,
+                     .counted = live.counted,
+                     .threshold = live.threshold};
   }
   return why;
 }

@@ -62,11 +62,18 @@ OpCount difference(OpCount later, OpCount earlier) {
 
 }  // namespace
 
+Processed difference(const Processed& later, const Processed& earlier) noexcept {
+  return {later.samples - std::min(later.samples, earlier.samples),
+          later.tokens - std::min(later.tokens, earlier.tokens)};
+}
+
 Counters read_pages(const std::vector<const PageLayout*>& pages) {
   Table table;
   Counters counters;
   for (const PageLayout* page : pages) {
     counters.steps_closed += page->edge.steps_closed.load(std::memory_order_acquire);
+    counters.processed =
+        saturating_add(counters.processed, {load(page->edge.samples), load(page->edge.tokens)});
     const std::vector<std::string> names = read_names(page->ops);
     for (const Slot& slot : page->slots) read_slot(slot.head, slot.cells, names, table);
     read_slot(page->overflow.head, page->overflow.cells, names, table);
@@ -85,6 +92,7 @@ Counters read_process() {
 Totals to_totals(const Counters& counters) {
   Totals totals;
   totals.steps = counters.steps_closed;
+  totals.processed = counters.processed;
   for (const CellRow& row : counters.rows) {
     const OpCount executed = row.figures.executed;
     totals.executed = saturating_add(totals.executed, executed);
@@ -109,6 +117,7 @@ Counters subtract(const Counters& later, const Counters& earlier) {
   for (const CellRow& row : earlier.rows) before.emplace(key_of(row), &row);
   Counters between;
   between.steps_closed = later.steps_closed - std::min(later.steps_closed, earlier.steps_closed);
+  between.processed = difference(later.processed, earlier.processed);
   for (CellRow row : later.rows) {
     if (const auto known = before.find(key_of(row)); known != before.end()) {
       const CellRow& old = *known->second;

@@ -7,7 +7,10 @@
 
 namespace account::tally {
 
-// The rows and closed steps of all pages together. Safe on hostile bytes.
+// The rows, closed steps and what was processed, of all pages together. Safe on hostile bytes.
 Counters read_pages(const std::vector<const PageLayout*>& pages);
+
+// What `later` has more; 0 where it has less.
+Processed difference(const Processed& later, const Processed& earlier) noexcept;
 
 }  // namespace account::tally

@@ -125,6 +125,7 @@ struct alignas(64) Edge {
   Word64 finish_wanted;  // 1: wants a closing seal
   Word32 courier;        // 1: this rank's library thread can reach the job's store
   Word32 saving;  // not 0 while it or another writes its state locked: changes as that goes on
+  Word64 samples, tokens;  // taken in so far, as the trainer says; by any of its threads
 };
 
 // A closed step. The ring keeps the running total, not the step's own operations: so a reader that
@@ -133,7 +134,9 @@ struct alignas(64) StepEntry {
   Word64 step;  // 1-based number of the closed step; 0 while the entry is being rewritten
   Word64 executed_low, executed_high;  // of the whole page, up to this edge
   Word64 edge_ns;                      // CLOCK_MONOTONIC
+  Word64 samples, tokens;              // of the edge's words of these names, up to this edge
 };
+static_assert(sizeof(Edge) == 64 && sizeof(StepEntry) == 64);
 
 struct StepRing {
   StepEntry entries[kStepRing];  // entry of step s is s % kStepRing

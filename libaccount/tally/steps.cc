@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tally/counters.h"
 #include "tally/process.h"
 #include "tally/slot.h"
 #include "tally/tally.h"
@@ -22,17 +23,41 @@ OpCount total_of(const PageLayout& page) noexcept {
   return total;
 }
 
-// The running total at the edge of step `number`, if the ring (still) holds it.
-std::optional<OpCount> read_entry(const StepRing& ring, uint64_t number) noexcept {
+// The running totals of a page at the edge of a step.
+struct AtEdge {
+  OpCount executed;
+  Processed processed;
+};
+
+// Those of step `number`, if the ring (still) holds it.
+std::optional<AtEdge> read_entry(const StepRing& ring, uint64_t number) noexcept {
   const StepEntry& entry = ring.entries[number % kStepRing];
   if (entry.step.load(std::memory_order_acquire) != number) return std::nullopt;
   const uint64_t low = entry.executed_low.load(std::memory_order_acquire);
   const uint64_t high = entry.executed_high.load(std::memory_order_acquire);
+  const Processed processed{entry.samples.load(std::memory_order_acquire),
+                            entry.tokens.load(std::memory_order_acquire)};
   if (entry.step.load(std::memory_order_acquire) != number) return std::nullopt;
-  return OpCount::from_limbs(low, high);
+  return AtEdge{OpCount::from_limbs(low, high), processed};
+}
+
+// Said by people: a sum that would wrap stays where it is the largest.
+void add_until_full(Word64& word, uint64_t more) noexcept {
+  uint64_t sum = load(word);
+  while (more > 0 &&
+         !word.compare_exchange_weak(sum, more > UINT64_MAX - sum ? UINT64_MAX : sum + more,
+                                     std::memory_order_relaxed)) {
+  }
 }
 
 }  // namespace
+
+void add_processed(const Processed& processed) noexcept {
+  Page* page = active_page();
+  if (page == nullptr) return;
+  add_until_full(page->layout().edge.samples, processed.samples);
+  add_until_full(page->layout().edge.tokens, processed.tokens);
+}
 
 uint64_t close_step() noexcept {
   Page* page = active_page();
@@ -44,6 +69,8 @@ uint64_t close_step() noexcept {
   store(entry.step, 0);
   store(entry.executed_low, entry.executed_high, total_of(layout));
   store(entry.edge_ns, now);
+  copy(entry.samples, layout.edge.samples);
+  copy(entry.tokens, layout.edge.tokens);
   store(entry.step, number);
   store(layout.edge.last_edge_ns, now);
   store(layout.edge.next_edge, number + 1);
@@ -59,20 +86,23 @@ PageView::Steps PageView::take_steps() {
   const uint64_t oldest = closed < kStepRing ? 1 : closed - kStepRing + 1;
   const uint64_t first = std::max(next_step_, oldest), count = closed - first + 1;
   for (uint64_t number = first; number - first < count; ++number) {
-    const std::optional<OpCount> total = read_entry(layout_->steps, number);
+    const std::optional<AtEdge> total = read_entry(layout_->steps, number);
     if (!total.has_value()) {
       if (taken.steps.empty()) continue;
       break;  // overrun while we read: the next call begins with what is missed here
     }
-    const OpCount since = checked_subtract(*total, steps_executed_).value_or(OpCount());
+    const OpCount since = checked_subtract(total->executed, steps_executed_).value_or(OpCount());
+    const Processed processed = difference(total->processed, steps_processed_);
     if (number == next_step_) {
-      taken.steps.push_back({number, since});
+      taken.steps.push_back({number, since, processed});
     } else {
       taken.missed += number - next_step_ + 1;  // its own share of the sum is not known either
       taken.missed_executed = saturating_add(taken.missed_executed, since);
+      taken.missed_processed = saturating_add(taken.missed_processed, processed);
     }
     next_step_ = number + 1;
-    steps_executed_ = std::max(steps_executed_, *total);
+    steps_executed_ = std::max(steps_executed_, total->executed);
+    steps_processed_ = saturating_add(steps_processed_, processed);
   }
   return taken;
 }

@@ -102,6 +102,10 @@ ACCOUNT_API void add_word(uint64_t word, const Figures& figures) noexcept;
 // Inline, so that the key travels as a word, in a register.
 inline void add(Key key, const Figures& figures) noexcept { add_word(to_word(key), figures); }
 
+// Adds what training has taken in to the active page; what is over 2^64 - 1 stays there. Any
+// thread; two atomic additions, nothing without an active page.
+ACCOUNT_API void add_processed(const Processed& processed) noexcept;
+
 // Closes a step at the active page: sums the slots, writes the step ring, advances the edge.
 // Returns the step's number (1-based), 0 without a page. One thread at a time.
 ACCOUNT_API uint64_t close_step() noexcept;
@@ -118,6 +122,7 @@ struct CellRow {
 struct Counters {
   std::vector<CellRow> rows;  // no key twice; sorted by op, category, phase, dtype
   uint64_t steps_closed = 0;
+  Processed processed;
 };
 ACCOUNT_API Counters read_process();
 ACCOUNT_API Totals to_totals(const Counters& counters);  // upper = executed
@@ -158,12 +163,14 @@ class PageView {
   struct Step {
     uint64_t number;
     OpCount executed;
+    Processed processed;
   };
   // Closed steps since the last call, oldest first. Where the ring overran, `missed` steps are
   // known by number and by their sum only.
   struct Steps {
     uint64_t missed = 0;
     OpCount missed_executed;
+    Processed missed_processed;
     std::vector<Step> steps;
   };
   Steps take_steps();
@@ -175,8 +182,9 @@ class PageView {
   PageView() = default;
   PageLayout* layout_ = nullptr;
   std::string path_;
-  uint64_t next_step_ = 1;       // the first step not yet taken
-  OpCount steps_executed_;       // the running total at the edge of the step before it
+  uint64_t next_step_ = 1;  // the first step not yet taken
+  OpCount steps_executed_;  // the running totals at the edge of the step before it
+  Processed steps_processed_;
   uint64_t events_read_ = 0;     // our own copy of the ring's tail: a rank cannot move it
   uint64_t events_dropped_ = 0;  // of the ring's count, what was reported already
 };

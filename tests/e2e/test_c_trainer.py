@@ -54,6 +54,8 @@ def test_it_counts_what_it_says_and_learns(account, trainer, digits, tmp_path):
                                   "backward": str(EPOCHS * STEPS * A_STEP // 2)}
     assert report["by_dtype"] == {"float32": str(EPOCHS * STEPS * A_STEP)}
     assert (report["steps"], report["gaps"]) == (EPOCHS * STEPS, [])
+    assert report["samples"] == str(EPOCHS * STEPS * BATCH)
+    assert "tokens" not in report
 
 
 def test_it_starts_a_keeper_of_its_own_and_does_nothing_when_off(

@@ -55,6 +55,7 @@ def test_it_learns_and_its_evidence_equals_the_closed_formula(trainer, digits, a
         "backward": EPOCHS * TRAINED * (CONVOLUTION + 2 * LINEAR),
     }
     assert report["steps"] == EPOCHS * -(-TRAINED // BATCH)
+    assert report["samples"] == str(EPOCHS * TRAINED)
     assert report["gaps"] == []
 
 

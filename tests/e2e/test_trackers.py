@@ -45,6 +45,18 @@ def test_opentelemetry_counts_in_whole_numbers(account, tmp_path):
     assert held["scalars"]["account.threshold.ratio"] == pytest.approx(int(counted) / 3e25)
 
 
+def test_what_is_taken_in_stands_beside_it(account, tmp_path):
+    held, _ = run(account, tmp_path, "tensorboard", "--says")
+    assert held["scalars"]["account/samples_total"] == 4 * 8
+    assert held["scalars"]["account/tokens_total"] == 4 * 512
+    assert held["scalars"]["account/tokens_per_sec"] >= 0
+
+
+def test_opentelemetry_counts_tokens(account, tmp_path):
+    held, _ = run(account, tmp_path, "opentelemetry", "--says")
+    assert held["scalars"]["account.tokens"] == 4 * 512
+
+
 def test_a_tracker_that_raises_costs_one_line(account, tmp_path):
     held, said = run(account, tmp_path, "tensorboard", "--breaks")
     assert said.count("tensorboard took no numbers (the disk is full)") == 1

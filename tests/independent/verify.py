@@ -288,6 +288,7 @@ class Node:
         self.time = 0
         self.closed = False
         self.last: dict[int, tuple[int, dict[str, tuple[int, ...]]]] = {}
+        self.taken_in: dict[int, tuple[int, int]] = {}  # samples and tokens
         self.bound = 0
 
     def verify(self) -> None:
@@ -362,6 +363,10 @@ class Node:
                 need(word in new, f"{word} vanished")
                 need(all(b >= a for a, b in zip(row, new[word], strict=True)), f"{word} fell")
             self.last[entry["incarnation"]] = (entry["steps_closed"], new)
+            taken = (count(entry.get("samples", "0")), count(entry.get("tokens", "0")))
+            before = self.taken_in.get(entry["incarnation"], (0, 0))
+            need(all(b >= a for a, b in zip(before, taken, strict=True)), "samples or tokens fell")
+            self.taken_in[entry["incarnation"]] = taken
 
     def take_transcript(self, line: dict[str, Any]) -> None:
         need(line["file"] == f"{line['incarnation']}-{line['step']}.jsonl", "transcript's name")
@@ -393,6 +398,12 @@ def sums_of(nodes: list[Node]) -> dict[str, int]:
     sums = {name: sum(row[i] for row in rows) for i, name in enumerate(
         ("calls", "executed", "model", "lower"))}
     return {**sums, "bound": sum(node.bound for node in nodes)}
+
+
+def taken_in(run: pathlib.Path) -> dict[str, int]:
+    """Samples and tokens, where a trainer has said them."""
+    said = [pair for node in read_nodes(run, set()) for pair in node.taken_in.values()]
+    return {"samples": sum(pair[0] for pair in said), "tokens": sum(pair[1] for pair in said)}
 
 
 def read_nodes(run: pathlib.Path, further: set[int]) -> list[Node]:

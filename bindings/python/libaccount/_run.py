@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _load, _state
 from ._errors import Error, ShutdownOrdered
+from ._intake import Intake
 from ._trackers import Trackers
 
 if TYPE_CHECKING:
@@ -38,16 +39,46 @@ class Run:
         self._close_step = (
             inner.step if self._trackers is None else self._trackers.told_after(inner.step)
         )
+        self._intake = Intake(inner.processed)
+        self._hears_frameworks = False
 
-    def step(self) -> None:
+    def step(self, samples: int = 0, tokens: int = 0) -> None:
         """Closes a training step by hand, and turns the optimizer hook off for good.
+
+        ``samples`` and ``tokens``: see processed(), of this step.
 
         Raises ShutdownOrdered where a signed order stops the job at this step, ThresholdReached
         where a limit of its own does; the optimizer hook raises them out of ``optimizer.step()``.
         While keepers agree on the step, or a limit lets the job pause, this waits.
         """
+        if samples or tokens:
+            self.processed(samples, tokens)
         self._leave_steps_to_caller()
         self._close_step()
+
+    def processed(self, samples: int = 0, tokens: int = 0) -> None:
+        """Says what this rank has taken in since it said so last, where no framework knows it.
+
+        ``samples`` are rows of batches (sequences, images), ``tokens`` positions of sequences as
+        they were computed, padding included; 0 is "not known". They belong to the step that is
+        open; ranks are added up, so that of ranks that share a batch (tensor, pipeline or context
+        parallel) one says it. From the first call on, what the frameworks know by themselves is
+        left out.
+
+        >>> import tempfile, torch, libaccount as account
+        >>> with account.start(dir=tempfile.mkdtemp(), run="intake") as run:
+        ...     for batch in torch.ones(3, 4, 128, dtype=torch.long):
+        ...         run.processed(samples=len(batch), tokens=batch.numel())
+        ...         run.step()
+        ...     print(run.totals().samples, run.totals().tokens)
+        12 1536
+        """
+        if samples < 0 or tokens < 0:
+            raise Error(
+                "processed() takes what came since the last call, never a negative number",
+                "invalid_argument",
+            )
+        self._intake.say(samples, tokens)
 
     def totals(self) -> Totals:
         """What this process has counted since start()."""
@@ -56,7 +87,8 @@ class Run:
 
     def job(self) -> JobStatus | None:
         """What the keeper knew of the whole job, all ranks, about a second ago: ``steps``,
-        ``operations``, ``operations_per_second``, and of the nearest threshold ``policy``,
+        ``operations``, ``operations_per_second``, ``samples``, ``tokens`` and
+        ``tokens_per_second`` (0 where nobody says them), and of the nearest threshold ``policy``,
         ``rule``, ``verdict``, ``counted`` and ``threshold``. None before it has said anything.
 
         For watching; evidence is the ledger.
@@ -99,9 +131,21 @@ class Run:
         if not self._has_state:
             self._inner.set_state(None if state is None else _state.writer_of(state))
 
+    def _offer_intake(self, framework: str, samples: int, tokens: int) -> None:
+        """What a framework knows of a batch that was trained on, unless the job itself says it."""
+        if samples == 0 and tokens == 0:
+            return
+        if not self._hears_frameworks:  # a run without one pays nothing at its edges
+            self._hears_frameworks = True
+            self._close_step = self._intake.taken_before(self._close_step)
+            if self._hook is not None:
+                self._hook.close_by(self._close_step)
+        self._intake.offer(framework, samples, tokens)
+
     def finish(self) -> None:
         """Ends this process's part; waits at most 2 s for the closing seal. May be called again."""
         global _current
+        self._intake.take()
         if self._trackers is not None:
             self._trackers.tell()
         if self._hook is not None:

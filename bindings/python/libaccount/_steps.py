@@ -36,15 +36,22 @@ class StepHook:
         """From now on only explicit calls close steps; optimizers are still told apart by phase."""
         self._closes_steps = False
 
+    def close_by(self, close_step: Callable[[], None]) -> None:
+        """From now on a step is closed by this function."""
+        self._close_step = close_step
+
     def take_steps_from(self, owner: Any) -> None:
         """From now on the steps of this optimizer, or engine of optimizers, are the run's."""
         self._owner = weakref.ref(owner)
 
     @contextmanager
-    def step_of(self, engine: Any) -> Iterator[None]:
-        """Closes a step at the end, of an engine whose optimizers step meanwhile as it likes."""
+    def step_of(self, engine: Any) -> Iterator[bool]:
+        """Closes a step at the end, of an engine whose optimizers step meanwhile as it likes.
+
+        Gives whether the steps are this engine's.
+        """
         owns = self._closes_steps and self._owns(engine)
-        yield
+        yield owns
         if owns:
             self._close_step()
 

@@ -106,6 +106,11 @@ def scalars(job: JobStatus) -> dict[str, float]:
         "account/operations_per_sec": float(job.operations_per_second),
         "account/steps": float(job.steps),
     }
+    if job.samples:
+        values["account/samples_total"] = float(job.samples)
+    if job.tokens:
+        values["account/tokens_total"] = float(job.tokens)
+        values["account/tokens_per_sec"] = float(job.tokens_per_second)
     if job.threshold:
         values["account/threshold_ratio"] = job.counted / job.threshold
     return values
@@ -182,8 +187,8 @@ class _Meter:
     """OpenTelemetry's instruments, once the job has a provider of its own."""
 
     def __init__(self) -> None:
-        self._told = 0
-        self._instruments: tuple[Any, Any] | None = None
+        self._told = self._tokens_told = 0
+        self._instruments: tuple[Any, Any, Any] | None = None
 
     def find(self) -> _Tell | None:
         api: Any = sys.modules.get("opentelemetry.metrics")
@@ -194,14 +199,18 @@ class _Meter:
                 meter = provider.get_meter("libaccount")
                 self._instruments = (
                     meter.create_counter("account.operations", "{operation}", "Of the whole job"),
+                    meter.create_counter("account.tokens", "{token}", "Of the whole job"),
                     meter.create_gauge("account.threshold.ratio", "1", "Of the nearest threshold"),
                 )
         return None if self._instruments is None else self.tell
 
     def tell(self, job: JobStatus) -> None:
         assert self._instruments is not None
-        counter, ratio = self._instruments
+        counter, tokens, ratio = self._instruments
         counter.add(job.operations - self._told)  # a whole number, however large
         self._told = job.operations
+        if job.tokens:
+            tokens.add(job.tokens - self._tokens_told)
+            self._tokens_told = job.tokens
         if job.threshold:
             ratio.set(job.counted / job.threshold, {"account.policy": job.policy})

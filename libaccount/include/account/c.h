@@ -90,6 +90,11 @@ ACCOUNT_C_API account_code account_start(const account_options* options, account
 // this step; ACCOUNT_THRESHOLD_REACHED: a limit of its own does. Waits while the job is paused.
 ACCOUNT_C_API account_code account_step(account_run* run);
 
+// Says what this rank has taken in since it said so last, before account_step(): rows of batches,
+// and positions of sequences, padding included; 0 for what is not known. Of ranks that share a
+// batch one says it.
+ACCOUNT_C_API account_code account_processed(account_run* run, uint64_t samples, uint64_t tokens);
+
 // Counts one call of a kernel that nobody else counts, where it was launched. A multiplication and
 // an addition count 1 each. `op` is its name; `dtype` the type that its arithmetic ran in, as torch
 // names it ("bfloat16"); `phase` is "forward", "backward", "recompute" or "optimizer"; `category`
@@ -104,6 +109,7 @@ typedef struct account_figures {
   account_op_count model;     // without recomputation
   account_op_count lower, upper;
   uint64_t calls, steps;
+  uint64_t samples, tokens;  // as account_processed() said
 } account_figures;
 ACCOUNT_C_API account_code account_totals(const account_run* run, account_figures* figures);
 
@@ -113,6 +119,7 @@ typedef struct account_job {
   uint64_t steps;
   account_op_count operations, operations_per_second;
   account_op_count counted, threshold;  // of the nearest threshold; 0 where nothing judges
+  uint64_t samples, tokens, tokens_per_second;
 } account_job;
 ACCOUNT_C_API account_code account_job_status(const account_run* run, account_job* job);
 

@@ -69,9 +69,11 @@ struct JobStatus {
   uint64_t steps = 0;
   OpCount operations;             // of all ranks, recovered ones included
   OpCount operations_per_second;  // over the last seconds
-  std::string policy, rule;       // of the nearest threshold; empty where nothing judges
-  std::string verdict;            // "below", "approaching", "reached", ...
-  OpCount counted, threshold;     // what that rule counts, and its threshold
+  Processed processed;            // of all ranks, by what their trainers said
+  uint64_t tokens_per_second = 0;
+  std::string policy, rule;    // of the nearest threshold; empty where nothing judges
+  std::string verdict;         // "below", "approaching", "reached", ...
+  OpCount counted, threshold;  // what that rule counts, and its threshold
 };
 
 // Owns this process's tally page and its library thread. Thread safety: step() from one thread at
@@ -95,6 +97,12 @@ class ACCOUNT_API Run {
   // job was told to stop (Code::shutdown_ordered) or has crossed a limit of its own
   // (Code::threshold_reached, RunOptions::policies).
   [[nodiscard]] Status step();
+
+  // Says what this rank has taken in since it said so last: rows of batches, and positions of
+  // sequences, padding included; 0 for what is not known. Belongs to the step that is open. Of
+  // ranks that share a batch (tensor, pipeline or context parallel) one says it: ranks are added
+  // up. Any thread; no lock, a few nanoseconds.
+  void processed(uint64_t samples, uint64_t tokens) noexcept;
 
   // step() in two halves, for a caller with a lock (Python's GIL) that it must not hold while a
   // rank waits. close_step() never blocks and is true when there is nothing to obey; else the

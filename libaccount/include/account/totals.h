@@ -19,6 +19,18 @@ struct Figures {
   friend bool operator==(const Figures&, const Figures&) = default;
 };
 
+// What training has taken in, as the trainer says (Run::processed). 0: it said nothing.
+struct Processed {
+  uint64_t samples = 0;  // rows of batches: sequences, images
+  uint64_t tokens = 0;   // positions of sequences as they were computed, padding included
+
+  friend bool operator==(const Processed&, const Processed&) = default;
+};
+constexpr Processed saturating_add(const Processed& a, const Processed& b) noexcept {
+  const auto sum = [](uint64_t x, uint64_t y) { return y > UINT64_MAX - x ? UINT64_MAX : x + y; };
+  return {sum(a.samples, b.samples), sum(a.tokens, b.tokens)};
+}
+
 // Calls that were seen and could not be counted.
 struct Uncounted {
   std::string op;
@@ -43,6 +55,7 @@ struct Totals {
   OpCount upper;       // executed plus the bounds of all gaps and uncounted calls
   uint64_t calls = 0;  // counted calls
   uint64_t steps = 0;  // closed steps
+  Processed processed;
   // Executed operations by qualified op name ("aten::mm") and by the words of keys.h.
   std::map<std::string, OpCount> by_op;
   std::map<std::string, OpCount> by_phase;

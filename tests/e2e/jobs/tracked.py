@@ -1,8 +1,9 @@
 """Trains a little, with an experiment tracker of its own; knows nothing of libaccount.
 
-python tracked.py TRACKER FOLDER [--breaks]
+python tracked.py TRACKER FOLDER [--breaks] [--says]
 
-Prints, as JSON, what that tracker itself says that it holds.
+With --says it knows one word of it: how many tokens a step takes in. Prints, as JSON, what that
+tracker itself says that it holds.
 """
 
 import json
@@ -14,6 +15,7 @@ import torch
 
 tracker, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 breaks = "--breaks" in sys.argv
+says = "--says" in sys.argv
 model = torch.nn.Linear(64, 64)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
@@ -22,6 +24,10 @@ def train(log) -> None:
     for step in range(4):
         loss = model(torch.ones(8, 64)).square().mean()
         loss.backward()
+        if says:
+            import libaccount
+
+            libaccount.start().processed(samples=8, tokens=512)
         optimizer.step()
         optimizer.zero_grad()
         log({"loss": loss.item()}, step)

@@ -38,7 +38,7 @@ class EvidenceTest : public CliTest {
     steps.first = 1;
     steps.count = 2;
     steps.value = 500;
-    line.steps = {steps};
+    line.steps.operations = {steps};
     (*writer)->counters(line);
     if (seconds > 0) {
       ASSERT_THAT((*writer)->seal(ledger::SealReason::time), testing::IsOk());

@@ -55,7 +55,8 @@ class JobTotalsTest : public ::testing::Test {
 };
 
 TEST_F(JobTotalsTest, ABlobComesBackAsItWas) {
-  const NodeTotal sent = node("0000000a", {4, 5}, 8, 12345);
+  NodeTotal sent = node("0000000a", {4, 5}, 8, 12345);
+  sent.processed = {UINT64_MAX, 7};
   const auto got = parse_total(to_blob(sent));
   ASSERT_TRUE(got.ok()) << got.status().to_string();
   EXPECT_EQ(got->node, sent.node);
@@ -63,6 +64,7 @@ TEST_F(JobTotalsTest, ABlobComesBackAsItWas) {
   EXPECT_EQ(got->world_size, 8);
   EXPECT_EQ(got->steps, 3u);
   EXPECT_EQ(got->operations, sent.operations);
+  EXPECT_EQ(got->processed, sent.processed);
 }
 
 TEST_F(JobTotalsTest, NodesFindEachOtherByTheirLowestRanks) {

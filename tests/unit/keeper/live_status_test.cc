@@ -30,6 +30,8 @@ LiveStatus some_status() {
   status.ranks = {{0, 0, 123, 17, *OpCount::from_decimal("100000000000000000000000000")}};
   status.job_operations = *OpCount::from_decimal("340282366920938463463374607431768211455");
   status.mfu_percent = "41.2";
+  status.job_processed = {512, UINT64_MAX};
+  status.tokens_per_second = 8192;
   status.nodes_seen = {"0000000b"};
   status.authorities = {"/srv/acme#" + std::string(64, 'a')};
   status.silent_ranks = {2, 3};
@@ -48,6 +50,18 @@ TEST(LiveStatusTest, ComesBackAsItWas) {
   EXPECT_THAT(got->silent_ranks, ElementsAre(2, 3));
   EXPECT_EQ(got->authorities, sent.authorities);
   EXPECT_EQ(got->mfu_percent, "41.2");
+  EXPECT_EQ(got->job_processed, sent.job_processed);
+  EXPECT_EQ(got->tokens_per_second, 8192u);
+}
+
+TEST(LiveStatusTest, OfWhatNobodySaidThereIsNoMember) {
+  LiveStatus sent = some_status();
+  sent.job_processed = {};
+  const std::string bytes = to_json(sent).dump();
+  EXPECT_EQ(bytes.find("tokens"), std::string::npos);
+  const auto got = parse_live_status(bytes);
+  ASSERT_TRUE(got.ok()) << got.status().to_string();
+  EXPECT_EQ(got->job_processed, Processed());
 }
 
 TEST(LiveStatusTest, EveryTruncationIsRefused) {
@@ -74,6 +88,18 @@ TEST(LiveStatusTest, OnlyRunsWhoseKeeperLivesAreListed) {
   write_live_status(FileSystem::real(), folder, status);
   EXPECT_FALSE(listed());
   std::filesystem::remove_all(folder);
+}
+
+TEST(IntakeTest, SaysWhatIsKnown) {
+  LiveStatus status;
+  EXPECT_EQ(intake(status), "");
+  status.job_processed.samples = 12;
+  EXPECT_EQ(intake(status), "12 samples");
+  status.job_processed.tokens = 1536;
+  status.tokens_per_second = 256;
+  EXPECT_EQ(intake(status), "12 samples, 1536 tokens, 256 tokens a second");
+  status.job_processed.samples = 0;
+  EXPECT_EQ(intake(status), "1536 tokens, 256 tokens a second");
 }
 
 TEST(PercentTest, ShowsThreeDigitsHoweverSmall) {

@@ -52,6 +52,18 @@ TEST_F(MetricsTest, ANameThatHoldsQuotesBreaksNoLine) {
   EXPECT_THAT(text(), HasSubstr("model=\"a\\\"b\\\\c\\nd\"} 1\n"));
 }
 
+TEST_F(MetricsTest, WhatWasTakenInIsThereWhereSomebodySaysIt) {
+  EXPECT_THAT(text(), Not(HasSubstr("tokens")));
+  EXPECT_THAT(text(), Not(HasSubstr("samples")));
+  facts_.processed.tokens = UINT64_MAX;
+  EXPECT_THAT(text(), HasSubstr("# TYPE account_tokens_total counter\n"
+                                "account_tokens_total{run=\"chat-7b\",node=\"0a0b0c0d\"} "
+                                "18446744073709551615\n"));
+  EXPECT_THAT(text(), Not(HasSubstr("samples")));
+  facts_.processed.samples = 12;
+  EXPECT_THAT(text(), HasSubstr("account_samples_total{run=\"chat-7b\",node=\"0a0b0c0d\"} 12\n"));
+}
+
 TEST_F(MetricsTest, TheRatioIsThatOfTheNearestThreshold) {
   EXPECT_THAT(text(), Not(HasSubstr("threshold")));
   status_.policy = "p";

@@ -58,7 +58,7 @@ CounterLine counted(int incarnation, uint64_t amount, uint64_t steps, bool with_
   run.first = steps;
   run.count = 1;
   run.value = 100;
-  line.steps = {run};
+  line.steps.operations = {run};
   return line;
 }
 

@@ -238,6 +238,28 @@ Json typed(std::string_view type, const Json& body = Json::object()) {
   return line_of(type, body, 1);
 }
 
+CounterLine took(uint64_t samples, uint64_t tokens) {
+  CounterLine line = counted(1, 1, 1);
+  line.processed = {samples, tokens};
+  return line;
+}
+
+TEST_F(VerifyTest, TakesTheLastWordOnSamplesAndTokens) {
+  CounterLine last = took(12, UINT64_MAX);
+  last.steps.tokens = last.steps.samples = last.steps.operations;
+  const Report report = ForgedLedger(run_)
+                            .add(encode(1, process(0, 2, 'a'), 1))
+                            .add(encode(2, process(1, 2, 'b'), 1))
+                            .seal({encode(took(8, 256))})
+                            .seal({encode(last), same_entry(2, 1)})
+                            .report();
+  EXPECT_TRUE(report.ok()) << describe(report);
+  EXPECT_EQ(report.totals.processed, (Processed{24, UINT64_MAX}));
+  const Json json = report_to_json(report);
+  EXPECT_EQ(*json.get_string("samples"), "24");
+  EXPECT_EQ(*json.get_string("tokens"), "18446744073709551615");
+}
+
 TEST_F(VerifyTest, AcceptsAWellFormedForgery) {
   const Report report = ForgedLedger(run_)
                             .add(encode(1, process(0, 1, 'a'), 1))
@@ -271,6 +293,15 @@ TEST_F(VerifyTest, RefusesWhatBreaksARuleBetweenLines) {
       {"steps fell",
        [&](auto& l) {
          begin(l).seal({encode(counted(1, 2, 2))}).seal({encode(counted(1, 2, 1))});
+       }},
+      {"samples or tokens fell",
+       [&](auto& l) { begin(l).seal({encode(took(8, 256))}).seal({encode(took(8, 255))}); }},
+      {"samples or tokens fell",
+       [&](auto& l) { begin(l).seal({encode(took(8, 256))}).seal({encode(took(7, 256))}); }},
+      {"'tokens' is out of range",
+       [&](auto& l) {
+         Json entry = encode(took(8, 256));
+         begin(l).seal({entry.set("tokens", OpCount::from_limbs(0, 1))});
        }},
       {"never begun", [&](auto& l) { l.seal({encode(counted(1, 1, 1))}); }},
       {"same id", [&](auto& l) { begin(l).add(encode(2, process(1, 2, 'a'), 1)); }},

@@ -23,7 +23,7 @@ ledger::Incarnation process(int rank, uint32_t restart, std::vector<ledger::Step
   ledger::Incarnation made;
   made.line.rank = rank;
   made.line.restart_count = restart;
-  made.steps = std::move(runs);
+  made.steps.operations = std::move(runs);
   return made;
 }
 
@@ -63,6 +63,26 @@ TEST(StepCurveTest, TakesMeansOfManySteps) {
   const StepCurve curve = step_curve(page);
   ASSERT_EQ(curve.means.size(), StepCurve::kMostPoints);
   for (const double mean : curve.means) EXPECT_NEAR(mean, 3, 1e-9);
+}
+
+TEST(IntakeTest, DividesWhatTrainingExecutedByItsTokens) {
+  Page page = page_of();
+  EXPECT_THAT(to_html(page), Not(HasSubstr("token")));
+  EXPECT_THAT(to_json(page).dump(), Not(HasSubstr("token")));
+  page.reports.resize(2);
+  page.reports[0].totals.processed = {16, 100};
+  page.reports[0].totals.by_category = {
+      {"train", OpCount(500)}, {"unassigned", OpCount(100)}, {"evaluate", OpCount(10'000)}};
+  page.reports[1].totals.by_category = {{"train", OpCount(70'000)}};  // of tokens nobody speaks
+  EXPECT_EQ(intake(page).processed, (Processed{16, 100}));
+  EXPECT_EQ(intake(page).operations_per_token, OpCount(6));
+  EXPECT_EQ(*to_json(page).get_string("tokens"), "100");
+  EXPECT_EQ(*to_json(page).get_string("operations_per_token"), "6");
+  EXPECT_THAT(to_html(page), HasSubstr("<b>100</b><span>tokens, padding included</span>"));
+  EXPECT_THAT(to_html(page), HasSubstr("<b>6</b><span>training operations a token</span>"));
+  EXPECT_THAT(to_summary(page),
+              HasSubstr("The runs took in 16 samples, 100 tokens (padding included), 6 training "
+                        "operations a token.\n"));
 }
 
 TEST(ReportTest, HoldsTheFiguresAndNothingFromElsewhere) {

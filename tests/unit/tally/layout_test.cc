@@ -76,7 +76,8 @@ TEST(TallyFormatTest, WordsLieWhereThePageSays) {
   expect_table("## edge", {ACCOUNT_FIELD(Edge, steps_closed), ACCOUNT_FIELD(Edge, next_edge),
                            ACCOUNT_FIELD(Edge, last_edge_ns), ACCOUNT_FIELD(Edge, state),
                            ACCOUNT_FIELD(Edge, waiting), ACCOUNT_FIELD(Edge, finish_wanted),
-                           ACCOUNT_FIELD(Edge, courier), ACCOUNT_FIELD(Edge, saving)});
+                           ACCOUNT_FIELD(Edge, courier), ACCOUNT_FIELD(Edge, saving),
+                           ACCOUNT_FIELD(Edge, samples), ACCOUNT_FIELD(Edge, tokens)});
 }
 
 TEST(TallyFormatTest, SlotsAndCellsLieWhereThePageSays) {
@@ -96,7 +97,8 @@ TEST(TallyFormatTest, RingsAndAreasLieWhereThePageSays) {
   expect_table("## ops", {ACCOUNT_FIELD(OpTable, count), ACCOUNT_FIELD(OpTable, names)});
   expect_table("## steps", {ACCOUNT_FIELD(StepEntry, step), ACCOUNT_FIELD(StepEntry, executed_low),
                             ACCOUNT_FIELD(StepEntry, executed_high),
-                            ACCOUNT_FIELD(StepEntry, edge_ns), Row{"entry", 0, sizeof(StepEntry)}});
+                            ACCOUNT_FIELD(StepEntry, edge_ns), ACCOUNT_FIELD(StepEntry, samples),
+                            ACCOUNT_FIELD(StepEntry, tokens), Row{"entry", 0, sizeof(StepEntry)}});
   expect_table("## events", {ACCOUNT_FIELD(EventRing, head), ACCOUNT_FIELD(EventRing, tail),
                              ACCOUNT_FIELD(EventRing, dropped), ACCOUNT_FIELD(EventRing, bytes)});
   expect_table("## transcript",

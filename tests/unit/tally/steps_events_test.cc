@@ -1,4 +1,6 @@
 // Steps and events on their way from the rank to the keeper.
+#include <thread>
+
 #include "support.h"
 
 namespace account::tally {
@@ -62,6 +64,66 @@ TEST(StepsTest, ALaterKeeperStartsFromTheFirstStepStillThere) {
   (void)view->take_steps();
   const auto later = view_of(view->path());
   EXPECT_EQ(later->take_steps().steps.size(), 1u);
+}
+
+TEST(ProcessedTest, BelongsToTheStepThatIsOpenAndAddsUp) {
+  const Place place;
+  const auto view = activate_page(place);
+  add_processed({4, 128});
+  add_processed({4, 0});
+  close_step();
+  close_step();
+  add_processed({0, 7});
+  close_step();
+  add_processed({1, 1});
+  const auto steps = view->take_steps().steps;
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_EQ(steps[0].processed, (Processed{8, 128}));
+  EXPECT_EQ(steps[1].processed, Processed());
+  EXPECT_EQ(steps[2].processed, (Processed{0, 7}));
+  EXPECT_EQ(view->read().processed, (Processed{9, 136}));
+}
+
+TEST(ProcessedTest, OfStepsThatTheRingLostTheSumIsKnown) {
+  const Place place;
+  const auto view = activate_page(place);
+  constexpr uint64_t kClosed = kStepRing + 500;
+  for (uint64_t i = 0; i < kClosed; ++i) {
+    add_processed({1, 10});
+    close_step();
+  }
+  const auto steps = view->take_steps();
+  EXPECT_EQ(steps.missed_processed, (Processed{steps.missed, 10 * steps.missed}));
+  for (const auto& step : steps.steps) EXPECT_EQ(step.processed, (Processed{1, 10}));
+}
+
+TEST(ProcessedTest, NeverWraps) {
+  const Place place;
+  const auto view = activate_page(place);
+  add_processed({UINT64_MAX - 1, UINT64_MAX});
+  add_processed({5, 5});
+  EXPECT_EQ(view->read().processed, (Processed{UINT64_MAX, UINT64_MAX}));
+}
+
+TEST(ProcessedTest, ThreadsAddUp) {
+  const Place place;
+  const auto view = activate_page(place);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([] {
+      for (int n = 0; n < 10'000; ++n) add_processed({1, 3});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(view->read().processed, (Processed{40'000, 120'000}));
+}
+
+TEST(ProcessedTest, AForkedChildLeavesItsParentsWordsAlone) {
+  const Place place;
+  const auto view = activate_page(place);
+  add_processed({2, 20});
+  EXPECT_EQ(wait_for(in_child([] { add_processed({1, 1}); })), 0);
+  EXPECT_EQ(view->read().processed, (Processed{2, 20}));
 }
 
 TEST(EventsTest, ArriveInOrderWithKindAndText) {
