@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +41,28 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
     wrapped._account_wraps = around  # type: ignore[attr-defined]
     setattr(owner, name, wrapped)
+
+
+def wrap_known(owner: Any, name: str, around: Callable[..., Any], of: str, without: str) -> bool:
+    """wrap(), of a function that another version of the framework may lack or have elsewhere.
+
+    False, and a line on stderr that says what is not done ``without`` it: training goes on.
+    """
+    if hasattr(owner, name):
+        wrap(owner, name, around)
+        return True
+    _tell_missing(of, name, without)
+    return False
+
+
+@functools.cache
+def _tell_missing(framework: str, name: str, without: str) -> None:
+    if is_first_rank():
+        print(
+            f"account: this version of {framework} has no {name}() where libaccount looks for it: "
+            f"{without}; training goes on",
+            file=sys.stderr,
+        )
 
 
 def attach_each(kind: Any, attach: Callable[[Any, Run], None]) -> None:
@@ -96,6 +120,41 @@ def is_refused(way: str, target: object) -> bool:
     except ExportDenied:
         return True
     return False
+
+
+def is_refused_on_a_rank(way: str, target: object) -> bool:
+    """is_refused(), of a save that all ranks make together; called by all, the same for all.
+
+    The gate may not shut everywhere at one moment, and who saves would wait for who does not.
+    """
+    refused = is_refused(way, target)
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return refused
+    answers: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(answers, refused)
+    return any(answers)
+
+
+def was_refused(failed: BaseException) -> bool:
+    """Whether a save failed by the gate, here or, of a distributed checkpoint, on another rank."""
+    causes = getattr(failed, "failures", {}).values()
+    return isinstance(failed, ExportDenied) or any(
+        isinstance(cause, ExportDenied) for cause, _ in causes
+    )
+
+
+def leave_no_half(folder: str, was_there: bool) -> None:
+    """Of a checkpoint whose save ended on all ranks, refused, after it had begun."""
+    if is_first_rank() and not was_there:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_orphans(folder: str | os.PathLike[str], prefix: str) -> None:
+    """Sidecars of checkpoints that the framework has deleted."""
+    for sidecar in Path(folder).glob(f"{prefix}*.account.json"):
+        if not os.path.exists(str(sidecar).removesuffix(".account.json")):
+            with suppress(OSError):
+                sidecar.unlink()
 
 
 def rank_here() -> str:

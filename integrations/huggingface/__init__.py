@@ -37,6 +37,7 @@ from .._shared import (
     make_record,
     offer,
     record_in,
+    remove_orphans,
     size_of,
     state_of_a_stop,
     unless_said,
@@ -110,7 +111,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]
         checkpoint = _checkpoint(args, state)
         if self.run.counting and state.is_world_process_zero and os.path.isdir(checkpoint):
             self.run.saved(checkpoint)
-            _remove_orphans(args.output_dir)
+            remove_orphans(args.output_dir, _CHECKPOINT)
 
     def _obeyed(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl
@@ -125,14 +126,6 @@ class Callback(TrainerCallback):  # type: ignore[misc]
 
 def _checkpoint(args: TrainingArguments, state: TrainerState) -> str:
     return os.path.join(args.output_dir, f"{_CHECKPOINT}{state.global_step}")
-
-
-def _remove_orphans(folder: str) -> None:
-    """Sidecars of checkpoints that the trainer has deleted (save_total_limit)."""
-    for sidecar in Path(folder).glob(f"{_CHECKPOINT}*.account.json"):
-        if not os.path.exists(str(sidecar).removesuffix(".account.json")):
-            with suppress(OSError):
-                sidecar.unlink()
 
 
 # --- The trainer's own functions ------------------------------------------------------------------

@@ -6,20 +6,22 @@ Which frameworks there are is written down here; what is to be done in each of t
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from ._after_import import after_import
 from ._errors import Error
-from ._run import Run, start
+from ._run import Run, current, start
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Where a class that may be attached to is defined: who knows it.
+# Where a class, or a function, that may be attached to is defined: who knows it.
 _CLASSES = {
     "transformers.trainer.Trainer": "huggingface",
     "lightning.pytorch.trainer.trainer.Trainer": "lightning",
@@ -29,6 +31,10 @@ _CLASSES = {
     "accelerate.accelerator.Accelerator": "accelerate",
     "deepspeed.runtime.engine.DeepSpeedEngine": "deepspeed",
     "ray.train.v2.api.data_parallel_trainer.DataParallelTrainer": "ray",
+    "torchtitan.trainer.Trainer": "torchtitan",
+    "megatron.core.optimizer.optimizer.MegatronOptimizer": "megatron",
+    "megatron.training.checkpointing.save_checkpoint": "megatron",
+    "megatron.training.training.pretrain": "megatron",
     "torch.optim.optimizer.Optimizer": "torch",
     "torch.amp.grad_scaler.GradScaler": "torch",
     "torch.nn.modules.module.Module": "torch",
@@ -39,8 +45,8 @@ def attach(trainer: Any, **options: Any) -> Run:
     """Counts what a trainer trains, as a part of a run, which it starts unless one has begun.
 
     ``trainer`` is a Transformers ``Trainer`` (TRL's are such), a Lightning ``Trainer`` or
-    ``Fabric``, an ``Accelerator``, a DeepSpeed engine, a torch optimizer, a ``GradScaler`` or a
-    module;
+    ``Fabric``, an ``Accelerator``, a DeepSpeed engine, torchtitan's ``Trainer``, Megatron's
+    ``pretrain`` or an optimizer of megatron.core, a torch optimizer, a ``GradScaler`` or a module;
     ``options`` are start()'s. What is done depends on it (``integrations/`` has a page for each):
     a step is the trainer's step, what it trains and what it evaluates are told apart, a signed stop
     ends it in its own way and saves its state, its checkpoints link runs, and the model that it
@@ -63,6 +69,9 @@ def attach(trainer: Any, **options: Any) -> Run:
     >>> run.finish()
     """
     integration = _integration_of(trainer)
+    name_of = getattr(integration, "name_of", None)  # of a framework that names its models
+    if name_of is not None and current() is None and not os.environ.get("ACCOUNT_MODEL"):
+        options.setdefault("model", quietly(name_of, trainer))
     run = start(**options)
     if run.counting:  # under ACCOUNT=off nothing is touched
         integration.attach(trainer, run)
@@ -97,14 +106,15 @@ def quietly(do: Any, *arguments: Any) -> Any:
 
 
 def _integration_of(trainer: Any) -> ModuleType:
-    for kind in type(trainer).__mro__:
+    for kind in (trainer,) if isfunction(trainer) else type(trainer).__mro__:
         known = _CLASSES.get(f"{kind.__module__}.{kind.__qualname__}")
         if known is not None:
             return _load(known)
     raise Error(
         f"nothing is known of {type(trainer).__module__}.{type(trainer).__qualname__}; attach() "
-        "takes a Transformers or Lightning Trainer, a Fabric, an Accelerator, a DeepSpeed engine, "
-        "or a torch optimizer, GradScaler or module. start() alone counts any loop",
+        "takes a Transformers, Lightning or torchtitan Trainer, a Fabric, an Accelerator, a "
+        "DeepSpeed engine, Megatron's pretrain or optimizer, or a torch optimizer, GradScaler or "
+        "module. start() alone counts any loop",
         "invalid_argument",
     )
 
