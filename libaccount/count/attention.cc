@@ -156,10 +156,10 @@ Counted count_sdpa(const Arguments& arguments) noexcept {
                 kIsBackward);
 }
 
-// Pairs that a block mask leaves, of `all` for one head: `mask` is its blocks, a block's queries and
-// keys, and the mask's own batch and heads, over which it is repeated. A block that is masked in
-// part counts whole, as the kernel computes it. Without a mask, or where nobody has read how many
-// blocks it has (less than none): none is known to be left.
+// Pairs that a block mask leaves, of `all` for one head: `mask` is its blocks, a block's queries
+// and keys, and the mask's own batch and heads, over which it is repeated. A block that is masked
+// in part counts whole, as the kernel computes it. Without a mask, or where nobody has read how
+// many blocks it has (less than none): none is known to be left.
 Uint128 pairs_left(std::span<const int64_t> mask, const Sides& s, const Layout& at,
                    Uint128 all) noexcept {
   constexpr size_t kFacts = 5;
@@ -284,7 +284,8 @@ constexpr Row kRows[] = {
      count_sdpa<kBack>, true},
     // In compiled graphs; elsewhere it runs as products.
     {"higher_order::flex_attention", "", "query key value block_mask", "query", count_flex<kFore>},
-    {"higher_order::flex_attention_backward", "", "query key value block_mask", "query", count_flex<kBack>},
+    {"higher_order::flex_attention_backward", "", "query key value block_mask", "query",
+     count_flex<kBack>},
     {"aten::_flash_attention_forward", "", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward", "quantized", kFlash, "query", count_flash<kFore>, true},
     {"aten::_flash_attention_forward_no_dropout_inplace", "", kFlash, "query", count_flash<kFore>,

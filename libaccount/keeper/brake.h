@@ -106,8 +106,8 @@ class Brake {
 
   const Clock& clock_;
   Braking cause_;
-  // The order that the pages name, by which ranks name what they save. Two stops may reach two nodes
-  // in another order: then all name the lower one that was voted for.
+  // The order that the pages name, by which ranks name what they save. Two stops may reach two
+  // nodes in another order: then all name the lower one that was voted for.
   sign::Digest named_{};
   Phase phase_ = Phase::off;
   uint64_t vote_ = 0;

@@ -42,7 +42,7 @@ void add_to(Operations& total, const Operations& more);
 
 // What a node says while it brakes.
 struct NodeStop {
-  uint32_t start = 0;  // restart count of the ranks that it is about
+  uint32_t start = 0;    // restart count of the ranks that it is about
   uint64_t vote = 0;     // keeper/vote.h
   std::string about;     // the limit that it brakes for; empty: an order
   sign::Digest order{};  // the stop; in a sum the lowest of all; zeros: no stop

@@ -217,8 +217,8 @@ class Keeper {
   Limits limits_;
   Metrics metrics_;
   Utilisation utilisation_;
-  std::string told_recovery_;  // what the ranks were told last
-  Json order_summary_;         // as stop_ gave it last
+  std::string told_recovery_;             // what the ranks were told last
+  Json order_summary_;                    // as stop_ gave it last
   std::optional<std::string> told_stop_;  // stop.json, empty: there is none
   bool recovery_fails_ = false;
   Brake brake_;

@@ -220,8 +220,8 @@ TEST(AttentionTest, ABlockMaskOnlyLowersLower) {
   const Row* row = find_row("higher_order::flex_attention", "");
   ASSERT_NE(row, nullptr);
   const auto lower = [row](List mask) {
-    const Counted counted = row->formula(arguments_of(
-        {List{2, 4, 8, 16}, List{2, 2, 12, 16}, List{2, 2, 12, 16}, mask}));
+    const Counted counted = row->formula(
+        arguments_of({List{2, 4, 8, 16}, List{2, 2, 12, 16}, List{2, 2, 12, 16}, mask}));
     EXPECT_EQ(counted.figures.executed, OpCount(2 * 4 * 96 * 64));
     EXPECT_EQ(counted.figures.model, OpCount(2 * 4 * 96 * 64));
     return counted.figures.lower;
