@@ -10,6 +10,15 @@ macro(account_require package)
 endmacro()
 
 account_require(fmt)
+# fmt's own code is compiled once, in base/fmt.cc, and not in every file that formats, which would
+# double the time to compile one. What that file does not know is used header-only.
+add_library(account_fmt INTERFACE)
+if(fmt_VERSION VERSION_GREATER_EQUAL 9.1 AND fmt_VERSION VERSION_LESS 10)
+  target_include_directories(account_fmt SYSTEM INTERFACE
+    $<TARGET_PROPERTY:fmt::fmt-header-only,INTERFACE_INCLUDE_DIRECTORIES>)
+else()
+  target_link_libraries(account_fmt INTERFACE fmt::fmt-header-only)
+endif()
 account_require(nlohmann_json)
 account_require(CLI11)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
