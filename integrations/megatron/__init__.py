@@ -44,7 +44,6 @@ _OPTIMIZERS = "megatron.core.optimizer.optimizer"
 _LAYER_WISE = "megatron.core.optimizer.layer_wise_optimizer"
 _CHECKPOINTS = "megatron.training.checkpointing"
 _LOOP = "megatron.training.training"
-_stepping = False  # inside a step of Megatron's
 
 
 def attach(trained: Any, run: Run) -> None:
@@ -96,16 +95,11 @@ def _train_step(step: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _as_step(owner: Any, do: Any, *args: Any, **kwargs: Any) -> Any:
-    global _stepping
     run = current()
-    if run is None or run._hook is None or _stepping:  # the outermost closes the step
+    if run is None or run._hook is None:
         return do(*args, **kwargs)
-    _stepping = True
-    try:
-        with run._hook.step_of(owner):
-            return do(*args, **kwargs)
-    finally:
-        _stepping = False
+    with run._hook.step_of(owner):  # the outermost closes the step
+        return do(*args, **kwargs)
 
 
 def _evaluate(evaluate: Any, *args: Any, **kwargs: Any) -> Any:

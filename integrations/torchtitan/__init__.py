@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 # Of trainers, and of their checkpointers and validators.
 _runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
-_stepping: Any = None  # the trainer inside whose train_step() this process is
 
 
 def attach(trainer: Any, run: Run) -> None:
@@ -99,16 +98,11 @@ def _train(train: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _train_step(step: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
-    global _stepping
     run = _runs.get(trainer)
-    if run is None or run._hook is None or _stepping is trainer:  # a subclass calls the base's
+    if run is None or run._hook is None:
         return step(trainer, *args, **kwargs)
-    _stepping = trainer
-    try:
-        with run._hook.step_of(trainer):
-            return step(trainer, *args, **kwargs)
-    finally:
-        _stepping = None
+    with run._hook.step_of(trainer):  # once, also where a subclass calls the base's
+        return step(trainer, *args, **kwargs)
 
 
 def _validate(validate: Any, validator: Any, *args: Any, **kwargs: Any) -> Any:

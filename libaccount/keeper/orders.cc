@@ -234,6 +234,7 @@ void Keeper::tell_recovery() {
 void Keeper::tell_stop() {
   if (stop_ == nullptr) return;
   if (std::optional<Json> summary = stop_->take_summary()) order_summary_ = std::move(*summary);
+  // A stop goes before the end of a lease, that before a pause.
   const bool lease = leases_ != nullptr && !stop_->stopping() &&
                      (order_summary_.is_null() || !leases_->stopped().ok());
   Json summary = lease ? leases_->summary() : order_summary_;

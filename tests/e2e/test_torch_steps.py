@@ -36,6 +36,25 @@ def linear():
     return net, torch.optim.SGD(net.parameters(), lr=0.01)
 
 
+def test_the_outermost_of_engines_has_the_step(run):
+    class Engine:
+        pass
+
+    outer, inner = Engine(), Engine()
+    with run._hook.step_of(outer) as owns:
+        assert owns
+        for engine in (outer, inner):  # a subclass that calls its base's step, and another engine
+            with run._hook.step_of(engine) as inner_owns:
+                assert not inner_owns
+    assert run.totals().steps == 1
+    with pytest.raises(ValueError, match="not this time"), run._hook.step_of(outer):
+        raise ValueError("not this time")
+    assert run.totals().steps == 1
+    with run._hook.step_of(outer) as owns:
+        assert owns
+    assert run.totals().steps == 2
+
+
 def test_each_optimizer_step_closes_one(run):
     train(*linear(), steps=5)
     assert run.totals().steps == 5

@@ -17,9 +17,10 @@ def of_graph(graph: Any) -> dict[str, Any]:
     symbols; unknown: [op, reason, elements of its tensors if known]; symbols: where the inputs tell
     them ([name, input, dimension, None for a number or "sum" of what is in it])."""
     nodes = list(graph.nodes)
-    symbols = [*_symbols(nodes), *_block_counts(nodes)]
+    counts = _block_counts(nodes)
+    symbols = [*_symbols(nodes), *counts.values()]
     plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": symbols}
-    _add_calls(graph, plan, _phase_of(nodes))
+    _add_calls(graph, plan, _phase_of(nodes), counts)
     return plan
 
 
@@ -52,7 +53,9 @@ def _within_both(node: Any) -> str:
     return "recompute" if node.name.endswith("_recomputed") else "backward"
 
 
-def _add_calls(graph: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
+def _add_calls(
+    graph: Any, plan: dict[str, Any], phase: Callable[[Any], str], counts: dict[Any, list[Any]]
+) -> None:
     from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
 
     for node in graph.nodes:
@@ -67,7 +70,7 @@ def _add_calls(graph: Any, plan: dict[str, Any], phase: Callable[[Any], str]) ->
             if call is not None:
                 plan["calls"].append([*call, phase(node)])
         elif isinstance(node.target, HigherOrderOperator):
-            _add_higher_order(node, plan, phase)
+            _add_higher_order(node, plan, phase, counts)
 
 
 def _call_of(node: Any, schema: Any) -> list[Any] | None:
@@ -167,7 +170,9 @@ def _symbols(nodes: list[Any]) -> list[list[Any]]:
     return list(found.values())
 
 
-def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], str]) -> None:
+def _add_higher_order(
+    node: Any, plan: dict[str, Any], phase: Callable[[Any], str], counts: dict[Any, list[Any]]
+) -> None:
     name = node.target.name()
     if name in _WITH_RANDOM_STATE:
         call = _call_with_random_state(node, _WITH_RANDOM_STATE[name])
@@ -175,10 +180,10 @@ def _add_higher_order(node: Any, plan: dict[str, Any], phase: Callable[[Any], st
         if call is not None:
             plan["calls"].append([*call, "recompute" if word == "backward" else word])
     elif name in ("flex_attention", "flex_attention_backward"):
-        plan["calls"].append([*_flex_call(node, name), phase(node)])
+        plan["calls"].append([*_flex_call(node, name, counts), phase(node)])
     elif name == "invoke_subgraph":
         body = getattr(node.graph.owning_module, node.args[0].target)
-        _add_calls(body.graph, plan, phase)
+        _add_calls(body.graph, plan, phase, {})
     elif name in ("cond", "while_loop", "scan", "map_impl"):
         plan["unknown"].append([name, "control flow in a compiled graph"])
     elif name.startswith("triton_kernel_wrapper"):
@@ -240,16 +245,16 @@ def _in_symbols(value: Any) -> Any:
 _FLEX = {"flex_attention": 4, "flex_attention_backward": 9}
 
 
-def _flex_call(node: Any, name: str) -> list[Any]:
+def _flex_call(node: Any, name: str, counts: dict[Any, list[Any]]) -> list[Any]:
     tensors = [_value(argument) for argument in node.args[:3]]
     arguments: list[Any] = [[_size(size) for size in tensor.shape] for tensor in tensors]
-    arguments.append(_block_mask(node, name))
+    arguments.append(_block_mask(node, name, counts))
     return [f"higher_order::{name}", "", arguments, _dtype(tensors[0])]
 
 
-def _block_mask(node: Any, name: str) -> list[Any] | None:
-    """The blocks that a mask leaves, a block's queries and keys, the mask's batch and heads; None
-    where this torch writes a mask in another way.
+def _block_mask(node: Any, name: str, known: dict[Any, list[Any]]) -> list[Any] | None:
+    """The blocks that a mask leaves (-1: nobody can read them), a block's queries and keys, the
+    mask's batch and heads; None where this torch writes a mask in another way.
 
     BlockMask.as_tuple(): two lengths, the counts of partial blocks, ..., those of full ones or
     None, ..., a block's queries and keys, the mask's function.
@@ -261,29 +266,27 @@ def _block_mask(node: Any, name: str) -> list[Any] | None:
         over = [1, 1, *(_size(size) for size in _value(mask[2]).shape[:-1])][-2:]
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
-    # flex_attention without a mask has one of a single block that is longer than any sequence.
-    no_mask = all(isinstance(size, int) and size >= _WHOLE for size in block)
-    blocks = 1 if no_mask else " + ".join(_count_name(count) for count in counts)
+    blocks: Any = -1
+    if all(isinstance(size, int) and size >= _WHOLE for size in block):
+        blocks = 1
+    elif all(count in known for count in counts):
+        blocks = " + ".join(known[count][0] for count in counts)
     return [blocks, *block, *over]
 
 
+# flex_attention without a mask has one of a single block that is longer than any sequence.
 _WHOLE = 1 << 30
 
 
-def _count_name(node: Any) -> str:
-    return f"blocks_of_{node.name}"
-
-
-def _block_counts(nodes: list[Any]) -> list[list[Any]]:
-    """The counts that are inputs of the graph; those that it makes itself nobody reads."""
-    found = []
+def _block_counts(nodes: list[Any]) -> dict[Any, list[Any]]:
+    """A symbol for each count of blocks that is an input of the graph."""
+    found = {}
     for position, node in enumerate(_inputs(nodes)):
         for user in node.users:
             place = _FLEX.get(getattr(user.target, "__name__", ""))
             mask = user.args[place] if place is not None and len(user.args) > place else ()
             if isinstance(mask, tuple) and any(node is count for count in mask[2:5:2]):
-                found.append([_count_name(node), position, "sum"])
-                break
+                found[node] = [f"blocks_of_{node.name}", position, "sum"]
     return found
 
 

@@ -27,6 +27,7 @@ class StepHook:
         self._mark_optimizer = mark_optimizer
         self._owner: weakref.ref[Any] | None = None
         self._closes_steps = True
+        self._in_step = False  # within a step_of()
         self._handles: list[Any] = [
             torch_optimizer.register_optimizer_step_pre_hook(self._before),
             torch_optimizer.register_optimizer_step_post_hook(self._after),
@@ -48,10 +49,17 @@ class StepHook:
     def step_of(self, engine: Any) -> Iterator[bool]:
         """Closes a step at the end, of an engine whose optimizers step meanwhile as it likes.
 
-        Gives whether the steps are this engine's.
+        Gives whether the steps are this engine's; those of an engine within are not.
         """
+        if self._in_step:
+            yield False
+            return
         owns = self._closes_steps and self._owns(engine)
-        yield owns
+        self._in_step = True
+        try:
+            yield owns
+        finally:
+            self._in_step = False
         if owns:
             self._close_step()
 

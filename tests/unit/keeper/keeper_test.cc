@@ -227,22 +227,10 @@ TEST_F(KeeperFixture, InALargeJobTheTotalIsTheSumThatOneNodeSays) {
 
 TEST_F(KeeperFixture, ARankThatDiesIsReadALastTime) {
   ASSERT_TRUE(open().ok());
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    TestRank rank(place_, rank_of(0, 1));
+  train_and_die([](TestRank& rank) {
     rank.count(12345);
     rank.step();
-    [[maybe_unused]] const ssize_t told = write(ready[1], "x", 1);
-    pause();
-  }
-  char byte;
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
-  turn_for(kSecond);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  turn_for(kSecond);
+  });
   EXPECT_TRUE(said("rank 0 died after 1 step"));
   end(1);
   const ledger::Report report = verify();

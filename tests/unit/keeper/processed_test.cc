@@ -1,7 +1,6 @@
 // What ranks say they took in, on its way to the ledger, the status and the totals of a job.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include "support/matchers.h"
 #include "unit/keeper/support.h"
@@ -92,22 +91,10 @@ TEST_F(ProcessedFixture, RanksAreAddedUpAndTheStatusSaysHowFast) {
 
 TEST_F(ProcessedFixture, ARankThatDiesKeepsWhatItSaid) {
   ASSERT_THAT(open(), IsOk());
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    TestRank rank(place_, rank_of(0, 1));
+  train_and_die([](TestRank& rank) {
     train(rank, 4, 128);
     tally::add_processed({1, 32});  // of a step that it never closes
-    [[maybe_unused]] const ssize_t told = write(ready[1], "x", 1);
-    pause();
-  }
-  char byte;
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
-  turn_for(kSecond);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  turn_for(kSecond);
+  });
   TestRank again(place_, rank_of(0, 1));
   train(again, 4, 128);
   turn_for(kSecond);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -159,6 +161,25 @@ class KeeperFixture : public ::testing::Test {
       clock_.advance(stride);
     }
     return on;
+  }
+  // Rank 0 of 1, in a process of its own: killed once it has trained and been read.
+  template <class Train>
+  void train_and_die(const Train& train) {
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      TestRank rank(place_, rank_of(0, 1));
+      train(rank);
+      [[maybe_unused]] const ssize_t told = write(ready[1], "x", 1);
+      pause();
+    }
+    char byte;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    turn_for(kSecond);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    turn_for(kSecond);
   }
   void end(int exit_code = 0) {
     keeper_->host_ended(exit_code);
