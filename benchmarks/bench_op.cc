@@ -1,29 +1,32 @@
 // What a counted operation costs over the bare one, in C++: mm of 4x4 matrices, the smallest real
 // one, with a typed kernel and (mm.out) with a boxed one; and add, which has no formula and
-// therefore no kernel of ours.
+// therefore no kernel of ours. Before them the floor: mm with a kernel that does nothing.
 //
 // One process measures both: `bare` excludes the dispatch key on which the counting kernels are
-// registered, which is the path that a process without libaccount takes. Repetitions of all
-// benchmarks are interleaved at random, so that a machine that speeds up or slows down meanwhile
-// does so for all of them. The lines at the end compare lower deciles of the thread's CPU time:
-// what is in the way (a shared core, stolen time) only adds.
+// registered, which is the path that a process without libaccount takes. A machine that others
+// share changes its speed by half within seconds, so nothing is compared over longer than that: 20
+// bare calls and 20 counted ones follow each other at once, in turns of who is first, and what is
+// printed is the median of these pairs' differences, with its 95 % interval by order statistics.
 #include <ATen/ops/add.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <benchmark/benchmark.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/library.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "account/torch.h"
 #include "tally/tally.h"
 
 namespace {
+
+constexpr int kCalls = 20, kPairs = 40000;
 
 // `op` once on 4x4 matrices.
 using Op = void (*)(const at::Tensor& a, at::Tensor& out);
@@ -39,72 +42,61 @@ constexpr Case kCases[] = {
     {"add (no formula)", [](const at::Tensor& a, at::Tensor& out) { out = at::add(a, a); }, 0},
 };
 
-void bench(benchmark::State& state, Op op, bool counted) {
-  const c10::AutoGradMode no_grad(false);
-  const at::Tensor a = at::ones({4, 4});
-  at::Tensor out = at::ones({4, 4});
-  c10::impl::ExcludeDispatchKeyGuard guard(
+// What any kernel at our place costs, even one that does nothing: the dispatcher's second look-up
+// and call. No counting can be had for less.
+at::Tensor hop(c10::DispatchKeySet keys, const at::Tensor& a, const at::Tensor& b) {
+  const c10::DispatchKeySet below(c10::DispatchKeySet::FULL_AFTER, c10::DispatchKey::BackendSelect);
+  return at::_ops::mm::redispatch(keys & below, a, b);
+}
+
+// Nanoseconds a call.
+double time_calls(Op op, bool counted, const at::Tensor& a, at::Tensor& out) {
+  const c10::impl::ExcludeDispatchKeyGuard guard(
       counted ? c10::DispatchKeySet() : c10::DispatchKeySet(c10::DispatchKey::BackendSelect));
-  for (auto _ : state) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kCalls; ++i) {
     op(a, out);
     benchmark::DoNotOptimize(out);
   }
+  const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
+  return taken.count() / kCalls;
 }
 
-double lower_decile(const std::vector<double>& values) {
-  std::vector<double> sorted = values;
-  std::sort(sorted.begin(), sorted.end());
-  return sorted[sorted.size() / 10];
+void measure(const Case& one) {
+  const at::Tensor a = at::ones({4, 4});
+  at::Tensor out = at::ones({4, 4});
+  std::vector<double> bare, more;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const bool counted_first = pair % 2 == 0;
+    const double first = time_calls(one.op, counted_first, a, out);
+    const double second = time_calls(one.op, !counted_first, a, out);
+    bare.push_back(counted_first ? second : first);
+    more.push_back(counted_first ? first - second : second - first);
+  }
+  std::sort(bare.begin(), bare.end());
+  std::sort(more.begin(), more.end());
+  const size_t middle = kPairs / 2;
+  const auto half = static_cast<size_t>(0.98 * std::sqrt(kPairs));  // 1.96 * sqrt(n) / 2
+  std::printf(
+      "%-18s counting costs %+6.1f ns a call (%.1f to %.1f) over %.0f (target: at most %d)\n",
+      one.name, more[middle], more[middle - half], more[middle + half], bare[middle],
+      one.target_ns);
 }
-
-// Prints what google-benchmark prints, then the differences of the lower deciles.
-class DifferenceReporter final : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      if (run.aggregate_name == "decile") {
-        deciles_[run.run_name.function_name] = run.GetAdjustedCPUTime();
-      }
-    }
-    ConsoleReporter::ReportRuns(runs);
-  }
-  void Finalize() override {
-    ConsoleReporter::Finalize();
-    for (const Case& one : kCases) {
-      const std::string name(one.name);
-      std::printf(
-          "%-17s counting costs %+6.1f ns a call (lower decile of CPU time; target: at most %d)\n",
-          one.name, deciles_[name + "/counted"] - deciles_[name + "/bare"], one.target_ns);
-    }
-  }
-
- private:
-  std::map<std::string, double> deciles_;
-};
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main() {
+  const c10::AutoGradMode no_grad(false);
+  {
+    torch::Library library(torch::Library::IMPL, "aten", c10::DispatchKey::BackendSelect, __FILE__,
+                           __LINE__);
+    library.impl("mm", TORCH_FN(hop));
+    measure({"mm (empty kernel)", kCases[0].op, 50});
+  }
   if (const account::Status status = account::torch::install(); !status.ok()) {
     std::fprintf(stderr, "bench_op: %s\n", status.to_string().c_str());
     return 1;
   }
   account::tally::activate(account::tally::Page::create_in_memory({}));
-  std::string interleave = "--benchmark_enable_random_interleaving=true";
-  std::vector<char*> arguments{argv[0], interleave.data()};
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  for (const Case& one : kCases) {
-    for (const bool counted : {false, true}) {
-      const std::string name = std::string(one.name) + (counted ? "/counted" : "/bare");
-      benchmark::RegisterBenchmark(name.c_str(), bench, one.op, counted)
-          ->Repetitions(200)
-          ->MinTime(0.005)
-          ->ComputeStatistics("decile", lower_decile)
-          ->ReportAggregatesOnly();
-    }
-  }
-  DifferenceReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  for (const Case& one : kCases) measure(one);
 }
