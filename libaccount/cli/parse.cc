@@ -157,6 +157,11 @@ int parse_and_act(Words words) {
   } catch (const CLI::Success& answer) {  // help or version: printed on stdout
     return program.exit(answer) == 0 && std::fflush(stdout) == 0 ? kYes : kUsage;
   } catch (const CLI::ParseError& error) {
+    const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    if (extra && named.path == "account run" && command.empty()) {
+      return fail("run", {Code::invalid_argument, "the command has no -- before it",
+                          "write `account run [OPTIONS] -- COMMAND`"});
+    }
     return fail(place_of(named.path), usage_fault(error, named.path));
   }
   return act();

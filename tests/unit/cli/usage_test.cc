@@ -73,6 +73,8 @@ TEST_F(UsageTest, RefusesInOneLine) {
       {{"verify"}, "PATH is required"},
       {{"verify", "a", "b"}, "not expected: b"},
       {{"verify", "a", "--frobnicate"}, "not expected: --frobnicate"},
+      {{"run", "python", "train.py"}, "the command has no -- before it"},
+      {{"run", "--frobnicate", "--", "true"}, "not expected: --frobnicate"},
       {{"sign", "a"}, "--key is required"},
       {{"prove", "a"}, "nothing to prove"},
       {{"policy", "judge", "eu-aia-51"}, "--operations is required"},
