@@ -54,6 +54,8 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   }
   const bool deadline_begins =
       phase_ == Phase::off || (wanted.ends && (!cause_.ends || (cause_.waits && !wanted.waits)));
+  const bool first_to_save = phase_ != Phase::off && phase_ != Phase::held && cause_.waits &&
+                             !wanted.waits && wanted.savers != 0;
   if (wanted.order != cause_.order) named_ = wanted.order;
   cause_ = wanted;
   if (deadline_begins) began_ns_ = clock_.monotonic_ns();
@@ -61,7 +63,14 @@ void Brake::apply(const Braking& wanted, const std::vector<Watch*>& ranks) {
   if (!other_cause) return;
   for (Watch* watch : ranks) write_cause(watch->page->layout().control);
   if (phase_ == Phase::held) return;
-  // Ranks that wait at the edge stop there, and those on their way to it when they come.
+  // Ranks that wait at the edge stop there, and those on their way to it when they come; where
+  // that lets them save, not before all nodes have named one stop.
+  if (first_to_save) {
+    has_edge_ = true;
+    held_ns_ = clock_.monotonic_ns();
+    phase_ = Phase::held;
+    return;
+  }
   phase_ = Phase::decided;
   command(ranks);
 }
@@ -114,6 +123,7 @@ void Brake::release(const std::vector<Watch*>& ranks) {
     wake(control);
   }
   phase_ = Phase::off;
+  has_edge_ = false;
   cause_ = {};
   named_ = {};
   decision_ = {};
@@ -171,7 +181,7 @@ void Brake::decide_edge(const std::vector<Watch*>& ranks, const JobTotals::View&
     if (clock_.monotonic_ns() - held_ns_ < patience) return;
     votes.emplace_back(std::nullopt);
   }
-  decision_ = decide(votes);
+  if (!std::exchange(has_edge_, false)) decision_ = decide(votes);
   phase_ = Phase::decided;
   if (std::exchange(named_, lowest) != lowest) {
     for (Watch* watch : ranks) write_cause(watch->page->layout().control);

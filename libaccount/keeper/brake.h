@@ -112,8 +112,9 @@ class Brake {
   Phase phase_ = Phase::off;
   uint64_t vote_ = 0;
   Decision decision_;
-  int64_t held_ns_ = 0;   // since when votes are waited for
-  int64_t began_ns_ = 0;  // since when the deadline runs
+  bool has_edge_ = false;  // `held` for the name alone: ranks wait at an edge that was agreed on
+  int64_t held_ns_ = 0;    // since when votes are waited for
+  int64_t began_ns_ = 0;   // since when the deadline runs
   int64_t quiet_at_ns_ = 0;
   struct Save {
     uint32_t word = 0;     // as last seen

@@ -162,24 +162,36 @@ TEST_F(BrakeTest, AGateThatAnEarlierKeeperHadJustShutIsLeftOverToo) {
   EXPECT_EQ(Brake::left_waiting({rank_.watch()}), wanted_.order);
 }
 
-// A node of one rank, of a job of two, that obeys the stop of this hash.
+// A node of one rank, of a job of two.
 class Node {
  public:
-  Node(const std::string& folder, int rank, uint8_t order, uint64_t next_edge)
-      : rank_(folder, rank, 2) {
+  Node(const std::string& folder, int rank, uint64_t next_edge) : rank_(folder, rank, 2) {
     rank_.edge().steps_closed.store(next_edge - 1);
     rank_.edge().next_edge.store(next_edge);
-    wanted_.order.fill(order);
     wanted_.ends = wanted_.shuts_gate = true;
-    wanted_.savers = 1;
-    brake_.apply(wanted_, {rank_.watch()});
     total_.node = "node-" + std::to_string(rank);
     total_.ranks = {rank};
     total_.world_size = 2;
-    total_.stop = brake_.to_tell();
+  }
+  // It obeys the stop of this hash, which saves.
+  void save_for(uint8_t order) {
+    wanted_.order.fill(order);
+    wanted_.waits = false;
+    wanted_.about.clear();
+    wanted_.savers = 1;
+    brake_.apply(wanted_, {rank_.watch()});
+  }
+  void hold_for(uint8_t order) {
+    wanted_.order.fill(order);
+    wanted_.waits = true;
+    wanted_.about = "held";
+    brake_.apply(wanted_, {rank_.watch()});
   }
   // As the other node hears it.
-  NodeTotal said() const { return *parse_total(to_blob(total_)); }
+  NodeTotal said() {
+    total_.stop = brake_.to_tell();
+    return *parse_total(to_blob(total_));
+  }
   void hear(const NodeTotal& other) {
     JobTotals::View view;
     view.others = {other};
@@ -189,7 +201,14 @@ class Node {
     wanted_.savers = 0;
     brake_.apply(wanted_, {rank_.watch()});
   }
+  void hear_nothing_for(int64_t ns) {
+    clock_.advance(ns);
+    brake_.turn({rank_.watch()}, JobTotals::View());
+  }
   uint8_t named() { return rank_.control().order[0]; }
+  bool waits() {
+    return rank_.control().command.load() == static_cast<uint32_t>(tally::Command::wait_at_edge);
+  }
   uint64_t edge() { return rank_.control().stop_edge.load(); }
 
  private:
@@ -202,7 +221,9 @@ class Node {
 
 TEST(TwoNodesTest, NameOneOfTwoStopsThatTheySawInAnotherOrder) {
   const testing::TempDir dir;
-  Node one(dir.path(), 0, 9, 5), other(dir.path(), 1, 4, 6);
+  Node one(dir.path(), 0, 5), other(dir.path(), 1, 6);
+  one.save_for(9);
+  other.save_for(4);
   EXPECT_EQ(one.named(), 9);
   one.hear(other.said());
   other.hear(one.said());
@@ -214,9 +235,45 @@ TEST(TwoNodesTest, NameOneOfTwoStopsThatTheySawInAnotherOrder) {
   EXPECT_EQ(one.named(), 4) << "those that have begun stay where they are";
 }
 
+TEST(TwoNodesTest, NameOneAlsoWhereTheyHeldBefore) {
+  const testing::TempDir dir;
+  Node one(dir.path(), 0, 5), other(dir.path(), 1, 6);
+  for (Node* node : {&one, &other}) node->hold_for(1);
+  const NodeTotal held = other.said();
+  other.hear(one.said());
+  one.hear(held);
+  EXPECT_TRUE(one.waits());
+
+  one.save_for(9);
+  one.hear(held);
+  EXPECT_TRUE(one.waits()) << "the other may name another stop";
+  other.save_for(4);
+  one.hear(other.said());
+  other.hear(one.said());
+  for (Node* node : {&one, &other}) {
+    EXPECT_FALSE(node->waits());
+    EXPECT_EQ(node->named(), 4);
+    EXPECT_EQ(node->edge(), 6u) << "they stay at the edge at which they waited";
+  }
+}
+
+TEST(TwoNodesTest, AStopThatSavesWaitsNotForEverForANodeThatNamesNone) {
+  const testing::TempDir dir;
+  Node one(dir.path(), 0, 5), other(dir.path(), 1, 6);
+  for (Node* node : {&one, &other}) node->hold_for(1);
+  one.hear(other.said());
+  one.save_for(9);
+  one.hear_nothing_for(Brake::kVotePatienceNs - 1);
+  EXPECT_TRUE(one.waits());
+  one.hear_nothing_for(1);
+  EXPECT_FALSE(one.waits());
+  EXPECT_EQ(one.edge(), 6u);
+}
+
 TEST(TwoNodesTest, ASumOfVotesNamesTheLowestStopOfAll) {
   const testing::TempDir dir;
-  Node one(dir.path(), 0, 9, 5);
+  Node one(dir.path(), 0, 5);
+  one.save_for(9);
   NodeTotal sum;
   sum.node = "node-1";
   sum.world_size = sum.covers = 2;
