@@ -38,21 +38,27 @@ struct GiveBack {
   grip.slot = Process::instance().take_slot(grip.good_for);
 }
 
-[[gnu::noinline]] void add_to_overflow(uint64_t word, const Figures& figures) noexcept {
+bool grip_is_good() noexcept { return grip.good_for == generation.load(std::memory_order_relaxed); }
+
+// Apart from add_word(), which so saves no register.
+[[gnu::noinline]] void add_first_or_overflow(uint64_t word, const Figures& figures) noexcept {
+  if (!grip_is_good()) {
+    renew_grip();
+    return add_word(word, figures);
+  }
   if (grip.good_for != 0) Process::instance().add_to_overflow(word, figures);
 }
 
 }  // namespace
 
 void add_word(uint64_t word, const Figures& figures) noexcept {
-  if (grip.good_for != generation.load(std::memory_order_relaxed)) [[unlikely]]
-    renew_grip();
-  if (Slot* slot = grip.slot; slot != nullptr) [[likely]] {
+  Slot* slot = grip.slot;
+  if (grip_is_good() && slot != nullptr) [[likely]] {
     if (Cell* cell = find_cell(slot->cells, word); cell != nullptr) [[likely]] {
       return change_cell(slot->head, slot->cells, *cell, word, figures);
     }
   }
-  add_to_overflow(word, figures);
+  add_first_or_overflow(word, figures);
 }
 
 // ---- the rest of the rank's side: thin doors to Process ---------------------------------------

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "account/totals.h"
@@ -12,19 +13,6 @@
 #include "tally/tally.h"
 
 namespace account::tally {
-
-// ---- keys ----------------------------------------------------------------------------------
-
-// The key in a cell. What names nothing becomes the word for "unknown": op 0, dtype other, phase
-// forward, category unassigned.
-constexpr Key to_key(uint64_t word) noexcept {
-  const uint64_t op = word >> 16 & 0xFFFF, dtype = word >> 8 & 0xFF;
-  const uint64_t phase = word >> 4 & 0xF, category = word & 0xF;
-  return {static_cast<uint16_t>(op < kOps ? op : 0),
-          static_cast<DType>(dtype < kDTypeCount ? dtype : 0),
-          static_cast<Phase>(phase < kPhaseCount ? phase : 0),
-          static_cast<Category>(category < kCategoryCount ? category : 0)};
-}
 
 // ---- words ---------------------------------------------------------------------------------
 
@@ -63,8 +51,13 @@ inline Cell* find_cell(std::span<Cell> cells, uint64_t word) noexcept {
 
 inline void copy(Word64& to, const Word64& from) noexcept { store(to, load(from)); }
 
+// A branch that is never taken is cheaper here than saturating_add()'s selection.
 inline void add_to(Word64& low, Word64& high, OpCount more) noexcept {
-  store(low, high, saturating_add(load(low, high), more));
+  const std::optional<OpCount> sum = checked_add(load(low, high), more);
+  if (sum.has_value()) [[likely]]
+    store(low, high, *sum);
+  else
+    store(low, high, OpCount::max());
 }
 
 // Adds one call. Only the slot's owner may call this. `cell` is one of the slot's `cells`.

@@ -96,6 +96,17 @@ constexpr uint64_t to_word(Key key) noexcept {
          static_cast<uint64_t>(key.phase) << 4 | static_cast<uint64_t>(key.category);
 }
 
+// The key in a cell. What names nothing becomes the word for "unknown": op 0, dtype other, phase
+// forward, category unassigned.
+constexpr Key to_key(uint64_t word) noexcept {
+  const uint64_t op = word >> 16 & 0xFFFF, dtype = word >> 8 & 0xFF;
+  const uint64_t phase = word >> 4 & 0xF, category = word & 0xF;
+  return {static_cast<uint16_t>(op < kOps ? op : 0),
+          static_cast<DType>(dtype < kDTypeCount ? dtype : 0),
+          static_cast<Phase>(phase < kPhaseCount ? phase : 0),
+          static_cast<Category>(category < kCategoryCount ? category : 0)};
+}
+
 // Counts one call. No lock, allocation or system call on a thread that has a slot; nothing happens
 // without an active page. Async-signal-unsafe. Cost: benchmarks/bench_tally.
 ACCOUNT_API void add_word(uint64_t word, const Figures& figures) noexcept;

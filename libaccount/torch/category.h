@@ -12,7 +12,7 @@ namespace account::torch {
 extern std::atomic<int> open_category_scopes;
 Category category_of_thread() noexcept;
 
-inline Category current_category() noexcept {
+[[gnu::always_inline]] inline Category current_category() noexcept {
   if (open_category_scopes.load(std::memory_order_relaxed) == 0) return Category::unassigned;
   return category_of_thread();
 }

@@ -47,7 +47,8 @@ struct TypedKernel<Op, Out(In...)> {
   }
 
  private:
-  static void count_dense(const at::Tensor& output, const In&... in) noexcept {
+  [[gnu::always_inline]] static void count_dense(const at::Tensor& output,
+                                                 const In&... in) noexcept {
     if constexpr (Factors<Op>::kDims > 0) {
       const auto all = std::tie(in...);
       if (count_product(std::get<Factors<Op>::kLeft>(all), std::get<Factors<Op>::kRight>(all)))
@@ -60,7 +61,8 @@ struct TypedKernel<Op, Out(In...)> {
   // A plain product by the closed form that its row's formula has too, with no list of arguments in
   // between. False where anything is out of the ordinary, or the call is to be recorded: count()
   // then does what is to be done, or says what is wrong.
-  static bool count_product(const at::Tensor& a, const at::Tensor& b) noexcept {
+  [[gnu::always_inline]] static bool count_product(const at::Tensor& a,
+                                                   const at::Tensor& b) noexcept {
     constexpr size_t kDims = Factors<Op>::kDims;
     try {
       const at::IntArrayRef left = a.unsafeGetTensorImpl()->sizes();

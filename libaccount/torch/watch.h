@@ -97,10 +97,11 @@ bool look_after(tally::Key key, const Figures& figures) noexcept;
     return false;
   }
   ++thread_state.counted;
+  const uint64_t word = tally::to_word(key);
   if (attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    if (look_after(key, figures)) return false;
+    if (look_after(tally::to_key(word), figures)) return false;
   }
-  tally::add(key, figures);
+  tally::add_word(word, figures);
   return true;
 }
 
