@@ -230,7 +230,7 @@ def write_between(path, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--edge", action="store_true", help="run.step() alone, and nothing else")
     parser.add_argument("--bench-op", help="the C++ benchmark, for the costs of single calls")
     parser.add_argument("--readme", type=pathlib.Path, help="where the table goes, between marks")
