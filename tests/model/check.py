@@ -1,9 +1,8 @@
 """Checks the design of stops (stop.pml), pauses (pause.pml) and what a stop saves (save.pml) with
 spin: the right model passes, each mistake fails.
 
-Run by ctest as model.stop and model.save; needs spin and a C compiler. One core, under 2 GB, under
-90 s. What it prints is the whole result: one line a check, with the states visited and the seconds
-taken.
+Run by ctest as model.stop and model.save; needs spin and a C compiler. One core, under 2 GB. What
+it prints is the whole result: one line a check, with the states visited and the seconds taken.
 """
 import argparse
 import os
@@ -16,7 +15,7 @@ import tempfile
 import time
 
 MEMORY_MIB = 1900
-TOTAL_SECONDS = 2400  # a hung search; on an idle core all of it takes about 60
+TOTAL_SECONDS = 2400  # a hung search; all of it takes one to four minutes
 FOLDER = pathlib.Path(__file__).parent
 
 # Two nodes of two ranks, one start: agreement. Two nodes of one rank, two starts: what stands.

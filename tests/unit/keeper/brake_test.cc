@@ -267,6 +267,7 @@ TEST(TwoNodesTest, AStopThatSavesWaitsNotForEverForANodeThatNamesNone) {
   EXPECT_TRUE(one.waits());
   one.hear_nothing_for(1);
   EXPECT_FALSE(one.waits());
+  EXPECT_EQ(one.named(), 9);
   EXPECT_EQ(one.edge(), 6u);
 }
 
