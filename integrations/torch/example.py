@@ -138,17 +138,7 @@ class Gan(Way):
 WAYS: dict[str, Callable[[], Way]] = {"ddp": Ddp, "fsdp": Fsdp, "gan": Gan}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("digits", type=pathlib.Path)
-    parser.add_argument("--way", choices=WAYS, required=True)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds a batch, to watch it")
-    args = parser.parse_args()
-    args.output.mkdir(exist_ok=True)
-
-    dist.init_process_group("gloo")
+def train(args: argparse.Namespace) -> None:
     rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.manual_seed(0)
     rows = torch.tensor([[float(word) for word in line.split(",")]
@@ -164,6 +154,23 @@ def main() -> None:
                     file.write(json.dumps([epoch, loss]) + "\n")
             time.sleep(args.pause)
         way.save(state, epoch + 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("digits", type=pathlib.Path)
+    parser.add_argument("--way", choices=WAYS, required=True)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds a batch, to watch it")
+    args = parser.parse_args()
+    args.output.mkdir(exist_ok=True)
+
+    dist.init_process_group("gloo")
+    # The net goes before the process group does: where DDP is the last to let go of the group, it
+    # joins gloo's threads with the GIL held, and one of them may want the GIL to let go of what it
+    # kept of the last backward pass (pytorch/pytorch#56297). A deadlock of torch's own.
+    train(args)
     dist.destroy_process_group()
 
 

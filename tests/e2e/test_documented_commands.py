@@ -30,6 +30,7 @@ for _ in range(5):
 if os.environ["RANK"] == "0":
     pathlib.Path("out").mkdir(exist_ok=True)
     save_file(model.module.state_dict(), "out/model.safetensors")
+del model  # before its group goes: jobs/parallel_step.py says why
 torch.distributed.destroy_process_group()
 """
 # A job that ends by being stopped, and that has something to save.

@@ -33,6 +33,7 @@ opt = torch.optim.SGD(net.parameters(), lr=0.1)
 for _ in range(3):
     net(torch.ones(4, 8)).sum().backward()
     opt.step()
+del net  # before its group goes: jobs/parallel_step.py says why
 dist.destroy_process_group()
 """
 

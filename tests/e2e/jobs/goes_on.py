@@ -57,6 +57,7 @@ def main() -> None:
         done += 1
         optimizer.step()  # the stop is raised out of here, once the step is done
         time.sleep(args.pause)
+    del ddp  # before its group goes: parallel_step.py says why
     dist.destroy_process_group()
 
 

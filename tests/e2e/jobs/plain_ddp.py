@@ -32,6 +32,7 @@ def train(own: pathlib.Path, steps: int, pause: float) -> None:
         optimizer.step()
         time.sleep(pause)
     if dist.is_initialized():
+        del net  # before its group goes: parallel_step.py says why
         dist.destroy_process_group()
 
 
