@@ -29,7 +29,7 @@ class BoxedKernel final : public c10::OperatorKernel {
     if (reading.row != nullptr) problem = read_inputs(reading, *stack, writer, dtype);
     const OpCount bound = problem == nullptr ? OpCount() : bound_of(*stack);
     if (reading.row == nullptr || reading.row->composite) {
-      const Watch::Parts parts(watch);
+      const Watch::Parts parts;
       handle.redispatchBoxed(below_us(keys), stack);
       if (parts.counted()) return;
     } else {

@@ -121,7 +121,7 @@ class ForeignKernel final : public c10::OperatorKernel {
     // Made of other ops by torch: those are seen, and there is nothing else to it.
     if (formula == nullptr &&
         handle.hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd)) {
-      const Watch::Parts parts(watch);
+      const Watch::Parts parts;
       return handle.redispatchBoxed(below_us(keys), stack);
     }
     Reader reader(handle.schema(), *stack);
@@ -133,7 +133,7 @@ class ForeignKernel final : public c10::OperatorKernel {
     const auto began = std::chrono::steady_clock::now();
     bool counted = false;
     {
-      const Watch::Parts parts(watch);
+      const Watch::Parts parts;
       handle.redispatchBoxed(below_us(keys), stack);
       counted = parts.counted();
     }

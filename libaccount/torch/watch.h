@@ -117,39 +117,37 @@ inline c10::DispatchKeySet below_us(c10::DispatchKeySet keys) {
 class Watch {
  public:
   explicit Watch(c10::DispatchKeySet keys)
-      : state_(thread_state), meta_(keys.has_backend(c10::BackendComponent::MetaBit)) {
+      : meta_(keys.has_backend(c10::BackendComponent::MetaBit)) {
     if (meta_) return;
-    outermost_ = state_.depth++ == 0;
-    if (state_.canary) [[unlikely]] {
-      state_.canary_seen = true;
+    outermost_ = thread_state.depth++ == 0;
+    if (thread_state.canary) [[unlikely]] {
+      thread_state.canary_seen = true;
       outermost_ = false;
     }
   }
   ~Watch() {
-    if (!meta_) --state_.depth;
+    if (!meta_) --thread_state.depth;
   }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
   bool counts() const { return outermost_; }
 
-  // Lets the watched ops that this one is made of count for themselves, until it is destroyed;
-  // says whether any did. Needs counts().
+  // Lets the watched ops that this thread's watched one is made of count for themselves, until it
+  // is destroyed; says whether any did. Needs a Watch that counts().
   class Parts {
    public:
-    explicit Parts(Watch& watch) : state_(watch.state_), before_(state_.counted) { --state_.depth; }
-    ~Parts() { ++state_.depth; }
+    Parts() : before_(thread_state.counted) { --thread_state.depth; }
+    ~Parts() { ++thread_state.depth; }
     Parts(const Parts&) = delete;
     Parts& operator=(const Parts&) = delete;
-    bool counted() const { return state_.counted != before_; }
+    bool counted() const { return thread_state.counted != before_; }
 
    private:
-    ThreadState& state_;
     uint64_t before_;
   };
 
  private:
-  ThreadState& state_;
   bool meta_;
   bool outermost_ = false;
 };
