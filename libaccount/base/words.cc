@@ -25,11 +25,16 @@ size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string nearest_word(std::string_view word, const std::vector<std::string>& names) {
-  return *std::min_element(names.begin(), names.end(),
-                           [&](const std::string& a, const std::string& b) {
-                             return distance(a, word) < distance(b, word);
-                           });
+std::optional<std::string> nearest_word(std::string_view word,
+                                        const std::vector<std::string>& names) {
+  const auto nearest =
+      std::min_element(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+        return distance(a, word) < distance(b, word);
+      });
+  if (nearest == names.end()) return std::nullopt;
+  const size_t letters = std::max(nearest->size(), word.size());
+  if (2 * distance(*nearest, word) > letters) return std::nullopt;
+  return *nearest;
 }
 
 }  // namespace account

@@ -68,8 +68,9 @@ void examine_variables(Findings& findings) {
       continue;
     }
     all_known = false;
+    const auto meant = nearest_word(name, kVariables);
     findings.fault("variables", name + " is set, and nothing reads it",
-                   "did you mean " + nearest_word(name, kVariables) + "? Else unset it");
+                   meant ? "did you mean " + *meant + "? Else unset it" : "unset it");
   }
   if (all_known) findings.ok("variables", "all that begin with ACCOUNT are known");
 }

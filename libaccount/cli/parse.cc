@@ -75,10 +75,11 @@ CLI::App* find_verb(CLI::App& group, const std::string& word) {
 }
 
 Status no_such_verb(const CLI::App& group, const std::string& path, const std::string& word) {
-  const Words names = verbs_of(group);
-  const std::string nearest = nearest_word(word, names);
-  return {Code::invalid_argument, fmt::format("there is no verb '{}'", word),
-          fmt::format("did you mean '{} {}'? `{} --help` lists all", path, nearest, path)};
+  std::string next_step = fmt::format("`{} --help` lists all", path);
+  if (const auto meant = nearest_word(word, verbs_of(group))) {
+    next_step = fmt::format("did you mean '{} {}'? {}", path, *meant, next_step);
+  }
+  return {Code::invalid_argument, fmt::format("there is no verb '{}'", word), next_step};
 }
 
 // How far the words name verbs: the path that was said, and what is wrong with the next word.

@@ -146,8 +146,10 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
     const auto* known = std::find_if(kKeys.begin(), kKeys.end(),
                                      [&](const KnownKey& key) { return key.name == entry.key; });
     if (known == kKeys.end()) {
+      const auto meant = nearest_word(entry.key, names());
       return Status(Code::invalid_argument, place + "there is no key '" + entry.key + "'",
-                    "did you mean '" + nearest_word(entry.key, names()) + "'?");
+                    meant ? "did you mean '" + *meant + "'?"
+                          : "docs/cli.md, account.toml, lists all; take it out");
     }
     auto value = value_of(entry, known->kind, path);
     if (!value) {

@@ -67,6 +67,7 @@ TEST_F(UsageTest, RefusesInOneLine) {
       {{}, "a verb is missing"},
       {{"polcy"}, "did you mean 'account policy'?"},
       {{"verfy", "x"}, "did you mean 'account verify'?"},
+      {{"frobnicate"}, "there is no verb 'frobnicate'; `account --help` lists all"},
       {{"policy"}, "a verb is missing"},
       {{"policy", "juge"}, "did you mean 'account policy judge'?"},
       {{"--frobnicate"}, "there is no option '--frobnicate'"},
