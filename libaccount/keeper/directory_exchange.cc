@@ -47,7 +47,7 @@ Status DirectoryExchange::post(std::string_view key, std::string_view blob) {
     return Status(Code::invalid_argument, "a blob of an exchange is longer than 32 KiB");
   }
   if (posted_.empty()) ACCOUNT_RETURN_IF_ERROR(files_.make_directories(folder_, kFolderMode));
-  ACCOUNT_RETURN_IF_ERROR(files_.write_atomically(path, blob, kFileMode));
+  ACCOUNT_RETURN_IF_ERROR(files_.replace(path, blob, kFileMode));
   posted_.insert(path);
   last_posted_ = path;
   return Status();

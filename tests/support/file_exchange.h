@@ -20,7 +20,7 @@ class FileExchange final : public Exchange {
 
   Status post(std::string_view key, std::string_view blob) override {
     ACCOUNT_RETURN_IF_ERROR(files_.make_directories(folder_, 0700));
-    return files_.write_atomically(path(key), blob, 0600);
+    return files_.replace(path(key), blob, 0600);
   }
 
   Result<std::vector<std::optional<std::string>>> collect(std::string_view key,
