@@ -31,7 +31,6 @@ std::optional<std::string> nearest_word(std::string_view word,
       std::min_element(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
         return distance(a, word) < distance(b, word);
       });
-  if (nearest == names.end()) return std::nullopt;
   const size_t letters = std::max(nearest->size(), word.size());
   if (2 * distance(*nearest, word) > letters) return std::nullopt;
   return *nearest;

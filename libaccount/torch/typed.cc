@@ -49,7 +49,7 @@ struct Factors<at::_ops::baddbmm> : FactorsAt<1, 2, 3> {};
 //
 // Note: [one frame] The call goes on by torch's inline look-up, not by at::_ops::X::redispatch, and
 // call() is inlined into torch's wrapper: so one frame of ours lies between the dispatcher and the
-// device's kernel, where there would be three. Each frame more costs 16 to 50 ns a call, likely
+// device's kernel, where there would be three. One frame more costs 30 to 50 ns a call, likely
 // since a product of matrices nests about as many calls as a processor has places for return
 // addresses (16). GCC inlines the look-up only by the options that CMakeLists.txt gives this file.
 template <class Op, class Schema = typename Op::schema>

@@ -1,4 +1,4 @@
-// What a counting kernel does around one call. The kernels are in typed.h (fast, one C++ type an
+// What a counting kernel does around one call. The kernels are in typed.cc (fast, one C++ type an
 // op) and boxed.cc (any op); both use this.
 //
 // Note: [where we stand] The kernels are registered for the dispatch key BackendSelect, which every

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -60,6 +61,8 @@ TEST(ConfigurationTest, AFaultNamesFileLineAndWhatToWrite) {
   EXPECT_THAT(fault("\npolcies = ['p']"),
               AllOf(HasSubstr("/p/account.toml, line 2: there is no key 'polcies'"),
                     HasSubstr("did you mean 'policies'?")));
+  EXPECT_THAT(fault("frobnicate = 'p'"),
+              AllOf(HasSubstr("there is no key 'frobnicate'"), Not(HasSubstr("did you mean"))));
   EXPECT_THAT(fault("dir = "), HasSubstr("/p/account.toml, line 1"));
   EXPECT_THAT(fault("dir = 7"), AllOf(HasSubstr("'dir'"), HasSubstr("a path in quotes")));
   EXPECT_THAT(fault("dir = ''"), HasSubstr("a path in quotes"));
