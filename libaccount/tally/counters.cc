@@ -24,32 +24,43 @@ void add_figures(Figures& sum, const Figures& more) {
   sum.lower = saturating_add(sum.lower, more.lower);
 }
 
-// The names of a page's ops. Names are qualified C++ identifiers; any other byte comes from a page
-// that is not ours and is shown as '?'.
-std::vector<std::string> read_names(const OpTable& table) {
-  const uint32_t count =
-      std::min(table.count.load(std::memory_order_acquire), static_cast<uint32_t>(kOps));
-  std::vector<std::string> names;
-  names.reserve(count);
-  for (uint32_t id = 0; id < count; ++id) {
+// The names of a page's ops, read as they are asked for: a process may name an op at any moment, and
+// does so before it counts it. So a name is there by the time that a cell of it has been read.
+class Names {
+ public:
+  explicit Names(const OpTable& table) : table_(table) {}
+  std::string_view of(uint16_t id) {
+    if (id >= names_.size()) read_on();
+    return id < names_.size() ? std::string_view(names_[id]) : "other";
+  }
+
+ private:
+  void read_on() {
+    const uint32_t count =
+        std::min(table_.count.load(std::memory_order_acquire), static_cast<uint32_t>(kOps));
+    for (size_t id = names_.size(); id < count; ++id) names_.push_back(read(id));
+  }
+  // Names are qualified C++ identifiers; any other byte comes from a page that is not ours and is
+  // shown as '?'.
+  std::string read(size_t id) const {
     char bytes[kOpNameBytes];
-    std::memcpy(bytes, table.names[id], sizeof(bytes));
+    std::memcpy(bytes, table_.names[id], sizeof(bytes));
     std::string name(bytes, strnlen(bytes, sizeof(bytes)));
     std::replace_if(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; }, '?');
-    names.push_back(std::move(name));
+    return name;
   }
-  return names;
-}
 
-void read_slot(const SlotHead& head, std::span<const Cell> cells,
-               const std::vector<std::string>& names, Table& table) {
+  const OpTable& table_;
+  std::vector<std::string> names_;
+};
+
+void read_slot(const SlotHead& head, std::span<const Cell> cells, Names& names, Table& table) {
   for (size_t i = 0; i < cells.size(); ++i) {
     if (cells[i].key.load(std::memory_order_relaxed) == 0) continue;
     const CellCopy cell = read_cell(head, cells, i);
     if (cell.key == 0) continue;  // its first call is being counted
     const Key key = to_key(cell.key);
-    CellRow row{
-        key.category, key.phase, key.dtype, key.op < names.size() ? names[key.op] : "other", 0, {}};
+    CellRow row{key.category, key.phase, key.dtype, std::string(names.of(key.op)), 0, {}};
     CellRow& sum = table.try_emplace(key_of(row), std::move(row)).first->second;
     sum.calls += cell.calls;
     add_figures(sum.figures, cell.figures);
@@ -74,7 +85,7 @@ Counters read_pages(const std::vector<const PageLayout*>& pages) {
     counters.steps_closed += page->edge.steps_closed.load(std::memory_order_acquire);
     counters.processed =
         saturating_add(counters.processed, {load(page->edge.samples), load(page->edge.tokens)});
-    const std::vector<std::string> names = read_names(page->ops);
+    Names names(page->ops);
     for (const Slot& slot : page->slots) read_slot(slot.head, slot.cells, names, table);
     read_slot(page->overflow.head, page->overflow.cells, names, table);
   }

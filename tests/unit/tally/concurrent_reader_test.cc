@@ -107,6 +107,32 @@ TEST(ConcurrentReaderTest, NeverSeesATornOrShrinkingSum) {
   EXPECT_EQ(calls, shared->threads[0].ended + shared->threads[1].ended);
 }
 
+TEST(ConcurrentReaderTest, SeesNoCallBeforeTheNameOfItsOp) {
+  constexpr int kOpsNamed = kOps - 1;
+  const Place place;
+  const SharedMemory shared;
+  const pid_t writer = in_child([&] {
+    count_until_told(place, shared, 0);
+    // A new op in each reading, at another moment of it.
+    for (int i = 0; i < kOpsNamed; ++i) {
+      while (shared->threads[1].begun.load() <= shared->threads[0].ended.load()) sched_yield();
+      for (volatile int pause = 0; pause < i * 20;) pause = pause + 1;
+      add(key_of(op_id("test::op_" + std::to_string(i))), {1, 1, 1});
+      shared->threads[0].ended = shared->threads[1].begun.load();
+      shared->threads[0].begun.fetch_add(1);
+    }
+  });
+  const auto view = view_of(wait_for_page(place));
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (shared->threads[0].begun.load() < kOpsNamed) {
+    ASSERT_LT(std::chrono::steady_clock::now(), patience) << "the writer names no more ops";
+    shared->threads[1].begun.fetch_add(1);
+    for (const CellRow& row : view->read().rows) EXPECT_NE(row.op, "other");
+  }
+  EXPECT_EQ(wait_for(writer), 0);
+  EXPECT_EQ(view->read().rows.size(), static_cast<size_t>(kOpsNamed));
+}
+
 TEST(ConcurrentReaderTest, AKilledWriterLosesAtMostTheCallInFlightOfEachThread) {
   constexpr int kKills = 120, kThreads = 2;
   int killed_in_a_change = 0;
