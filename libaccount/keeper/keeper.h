@@ -121,6 +121,8 @@ class Keeper {
   void refuse(Watch& watch, const Status& why);
   void settle_lost_pages();
   void observe(Watch& watch);
+  void tell_of_fall(Watch& watch);
+  void bound_fall(const Watch& watch);
   void take_mail(Watch& watch);
   void note_missing_ranks();
 

@@ -71,10 +71,12 @@ void Keeper::consider(const std::string& path, bool in_first_folder) {
 }
 
 void Keeper::accept(Watch watch, bool in_first_folder) {
-  watch.seen_unix_ns = world_.clock.unix_ns();
+  watch.seen_unix_ns = watch.good_until_unix_ns = world_.clock.unix_ns();
   if (const auto prior = prior_.find(watch.line.id); prior != prior_.end()) {
     watch.steps_written = prior->second.steps_closed;
     watch.processed_written = prior->second.processed;
+    watch.counters.rows = cell_rows(prior->second.rows);
+    watch.good_until_unix_ns = prior->second.last_unix_ns;
     prior_.erase(prior);
   }
   if (!in_first_folder) {
@@ -142,7 +144,9 @@ void Keeper::observe(Watch& watch) {
   take_mail(watch);
   const bool had_ended = !watch.ended.empty();
   observe_end(watch);
+  if (!watch.fallen.empty()) tell_of_fall(watch);
   if (had_ended || watch.ended.empty()) return;
+  if (!watch.fallen.empty()) bound_fall(watch);
   take_mail(watch);  // what it said last
   if (watch.ended == "died") {
     any_died_ = true;
@@ -150,6 +154,36 @@ void Keeper::observe(Watch& watch) {
                   std::to_string(watch.counters.steps_closed) +
                   " steps; all that it counted is kept");
   }
+}
+
+// What was read before stays counted; what the process counts from then on is bounded at its end.
+void Keeper::tell_of_fall(Watch& watch) {
+  if (watch.fall_told) return;
+  watch.fall_told = true;
+  voice_.trouble("a counter of rank " + std::to_string(watch.line.rank) + " fell (" + watch.fallen +
+                 "): something else wrote to its page; what was read before is kept");
+  later([line = watch.line, row = watch.fallen](ledger::Writer& writer) {
+    writer.event("note", Json::object({{"kind", "page_damaged"},
+                                       {"incarnation", writer.incarnation(line)},
+                                       {"rank", line.rank},
+                                       {"fallen", row}}));
+  });
+}
+
+void Keeper::bound_fall(const Watch& watch) {
+  const int64_t from = watch.good_until_unix_ns;
+  const int64_t to = std::max(from, world_.clock.unix_ns());
+  // A process that was forked from a rank has no device of its own.
+  const OpCount bound = watch.is_child() ? OpCount() : bound_for(to - from);
+  gap_later([line = watch.line, from, to, bound](ledger::Writer& writer) {
+    writer.gap(Json::object({{"kind", "page_damaged"},
+                             {"incarnation", writer.incarnation(line)},
+                             {"rank", line.rank},
+                             {"from_unix_ns", OpCount(static_cast<uint64_t>(from))},
+                             {"to_unix_ns", OpCount(static_cast<uint64_t>(to))},
+                             {"bound_operations", bound},
+                             {"detail", "counters in its tally fell; none was read after that"}}));
+  });
 }
 
 void Keeper::take_mail(Watch& watch) {

@@ -1,7 +1,12 @@
 // Reading one page.
 #include "keeper/watch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -53,6 +58,47 @@ void add_missed(const tally::PageView::Steps& closed, Watch& watch) {
   if (said.tokens > 0) watch.step_tokens.add_missed(first, count, closed.missed_processed.tokens);
 }
 
+// By op, and summed over ops.
+using OpKey = std::tuple<Category, Phase, DType, std::string_view>;
+using CellTable = std::map<OpKey, std::pair<uint64_t, Figures>>;
+
+CellTable table_of(const std::vector<tally::CellRow>& rows) {
+  constexpr std::string_view kAllOps;
+  CellTable table;
+  for (const auto& row : rows) {
+    for (const std::string_view op : {std::string_view(row.op), kAllOps}) {
+      auto& [calls, figures] = table[{row.category, row.phase, row.dtype, op}];
+      calls += row.calls;
+      figures.executed = saturating_add(figures.executed, row.figures.executed);
+      figures.model = saturating_add(figures.model, row.figures.model);
+      figures.lower = saturating_add(figures.lower, row.figures.lower);
+    }
+  }
+  return table;
+}
+
+// The first counter of `before` that is less in `after`, empty where there is none. What an earlier
+// keeper's last line did not attribute to ops counts in the sums over ops only.
+std::string find_fallen(const std::vector<tally::CellRow>& before,
+                        const std::vector<tally::CellRow>& after) {
+  if (before.empty()) return "";
+  const CellTable now = table_of(after);
+  for (const auto& [key, old] : table_of(before)) {
+    const auto& [category, phase, dtype, op] = key;
+    if (op == ledger::kUnattributed) continue;
+    const auto found = now.find(key);
+    const auto& [calls, figures] = found == now.end() ? CellTable::mapped_type() : found->second;
+    const Figures& known = old.second;
+    if (calls >= old.first && figures.executed >= known.executed && figures.model >= known.model &&
+        figures.lower >= known.lower) {
+      continue;
+    }
+    return fmt::format("{}/{}/{} {}", name(category), name(phase), name(dtype),
+                       op.empty() ? "of all ops" : op);
+  }
+  return "";
+}
+
 }  // namespace
 
 uint64_t Watch::calls() const {
@@ -92,8 +138,10 @@ void read_counters(Watch& watch) {
   // Steps first: a step that closes in between is in the counters already, never the other way.
   const tally::PageView::Steps closed = watch.page->take_steps();
   const Processed before = watch.counters.processed;
-  watch.counters = watch.page->read();
-  // What has been written never falls, whatever a page says.
+  tally::Counters now = watch.page->read();
+  if (watch.fallen.empty()) watch.fallen = find_fallen(watch.counters.rows, now.rows);
+  if (!watch.fallen.empty()) now.rows = std::move(watch.counters.rows);
+  watch.counters = std::move(now);
   Processed& said = watch.counters.processed;
   for (const Processed& known : {before, watch.processed_written}) {
     said = {std::max(said.samples, known.samples), std::max(said.tokens, known.tokens)};
@@ -148,6 +196,15 @@ Operations operations_of(const std::vector<ledger::CountRow>& rows) {
     cell = saturating_add(cell, row.figures.executed);
   }
   return operations;
+}
+
+std::vector<tally::CellRow> cell_rows(const std::vector<ledger::CountRow>& rows) {
+  std::vector<tally::CellRow> cells;
+  cells.reserve(rows.size());
+  for (const auto& row : rows) {
+    cells.push_back({row.category, row.phase, row.dtype, row.op, row.calls, row.figures});
+  }
+  return cells;
 }
 
 }  // namespace account::keeper

@@ -25,7 +25,12 @@ struct Watch {
   uint64_t steps_written = 0;
   Processed processed_written;
 
-  tally::Counters counters;  // of the last reading
+  tally::Counters counters;  // of the last reading; at first what an earlier keeper has written
+  // Not empty once a counter in the page had fallen, which no rank of ours does to it: which one.
+  // The page's rows are not read any more then.
+  std::string fallen;
+  bool fall_told = false;
+  int64_t good_until_unix_ns = 0;  // what was counted up to then is sealed
   // Closed since the last seal: operations, samples and tokens.
   StepFold steps, step_samples, step_tokens;
   uint64_t last_step = 0;  // the last that was taken from the page
@@ -52,7 +57,8 @@ struct Watch {
 // Opens the page and reads what its process said of itself. corrupt where that does not parse.
 Result<Watch> open_watch(const std::string& path);
 
-// Reads the counters, and folds the steps that closed since the last call.
+// Reads the counters, and folds the steps that closed since the last call. Nothing that was read
+// before falls, whatever the page says: the next line of the ledger would be refused for ever.
 void read_counters(Watch& watch);
 
 // Looks whether the incarnation is over; where it is, takes the last reading: after the death of a
@@ -63,5 +69,6 @@ void observe_end(Watch& watch);
 ledger::CounterLine counter_line(const Watch& watch, int number, bool with_ops);
 
 Operations operations_of(const std::vector<ledger::CountRow>& rows);
+std::vector<tally::CellRow> cell_rows(const std::vector<ledger::CountRow>& rows);
 
 }  // namespace account::keeper

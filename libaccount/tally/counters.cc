@@ -24,8 +24,8 @@ void add_figures(Figures& sum, const Figures& more) {
   sum.lower = saturating_add(sum.lower, more.lower);
 }
 
-// The names of a page's ops, read as they are asked for: a process may name an op at any moment, and
-// does so before it counts it. So a name is there by the time that a cell of it has been read.
+// The names of a page's ops, read as they are asked for: a process may name an op at any moment,
+// and does so before it counts it. So a name is there by the time that a cell of it has been read.
 class Names {
  public:
   explicit Names(const OpTable& table) : table_(table) {}

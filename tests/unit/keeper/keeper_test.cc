@@ -445,6 +445,64 @@ TEST_F(KeeperFixture, AnUnreadablePageIsAGapAndDisturbsNobody) {
   EXPECT_EQ(*report.nodes[0].gaps[0].get_string("kind"), "page_unreadable");
 }
 
+// What a stray pointer in the job may do to its page.
+void wipe_counters(TestRank& rank) {
+  for (tally::Slot& slot : rank.layout().slots) {
+    for (tally::Cell& cell : slot.cells) {
+      cell.key = 0, cell.calls = 0;
+      cell.executed_low = 0, cell.model_low = 0, cell.lower_low = 0;
+    }
+  }
+}
+
+TEST_F(KeeperFixture, CountersThatFallAreAGapAndWhatWasReadStays) {
+  ASSERT_TRUE(open().ok());
+  TestRank rank(place_, rank_of(0, 1));
+  rank.count(100);
+  rank.step();
+  turn_for(2 * kSecond);
+  wipe_counters(rank);
+  rank.count(7);
+  turn_for(100 * kSecond);
+  EXPECT_EQ(keeper_->status().node_operations, OpCount(100));
+  const ledger::Report running = verify();
+  EXPECT_EQ(running.totals.executed, OpCount(100));
+  rank.finish();
+  end();
+  const ledger::Report report = verify();
+  EXPECT_EQ(report.totals.executed, OpCount(100));
+  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
+  const Json& gap = report.nodes[0].gaps[0];
+  EXPECT_EQ(*gap.get_string("kind"), "page_damaged");
+  const OpCount bound = *gap.get_op_count("bound_operations");
+  EXPECT_GE(bound, bound_for(100 * kSecond));
+  EXPECT_LE(bound, bound_for(200 * kSecond));
+  EXPECT_EQ(report.totals.upper, saturating_add(OpCount(100), bound));
+}
+
+TEST_F(KeeperFixture, CountersThatFellBetweenTwoKeepersAreAGapToo) {
+  ASSERT_TRUE(open().ok());
+  TestRank rank(place_, rank_of(0, 1));
+  rank.count(100);
+  turn_for(61 * kSecond);
+  rank.count(20);  // sealed without its op
+  turn_for(61 * kSecond);
+  keeper_.reset();  // as if killed
+  wipe_counters(rank);
+  rank.count(7);
+  ASSERT_TRUE(open().ok());
+  turn_for(2 * kSecond);
+  keeper_.reset();
+  ASSERT_TRUE(open().ok());
+  turn_for(2 * kSecond);
+  rank.finish();
+  end();
+  const ledger::Report report = verify();
+  EXPECT_EQ(report.totals.executed, OpCount(120));
+  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
+  EXPECT_EQ(*report.nodes[0].gaps[0].get_string("kind"), "page_damaged");
+}
+
 TEST_F(KeeperFixture, LeavesNothingInSharedMemory) {
   ASSERT_TRUE(open().ok());
   TestRank rank(place_, rank_of(0, 1));
