@@ -15,6 +15,7 @@
 #include "account/account.h"
 #include "account/formula.h"
 #include "count/audit.h"
+#include "count/cost.h"
 #include "count/formula.h"
 #include "count/uncounted.h"
 #include "gate/gate.h"
@@ -413,10 +414,16 @@ PYBIND11_MODULE(_core, m) {
   m.def("figures_of", &figures_of, py::arg("op"), py::arg("overload"), py::arg("arguments"),
         py::arg("dtype"), py::arg("phase"));
   m.def("formula_of", &formula_of, py::arg("op"), py::arg("overload"));
+  m.def(
+      "moves_data", [](const std::string& op) { return count::cost_of(op).moves_data(); },
+      py::arg("op"));
   py::class_<Graph>(m, "Graph")
       .def(py::init<const std::vector<Graph::Call>&>(), py::arg("calls"))
       .def("run", &Graph::run, py::arg("function"), py::arg("inputs"));
-  m.def("check_watching_and_tell", [] { loaded_adapter().check_watching_and_tell(); });
+  m.def(
+      "check_watching_and_tell",
+      [](bool every_op) { loaded_adapter().check_watching_and_tell(every_op); },
+      py::arg("every_op"));
   m.def("begin_capture", [] { loaded_adapter().begin_capture(); });
   py::class_<Captured>(m, "Captured").def(py::init<>()).def("replay", &Captured::replay);
   py::class_<CategoryHandle>(m, "CategoryHandle")

@@ -51,7 +51,7 @@ void tell(uint64_t step, const AuditedStep& sum, std::vector<Audited> ops) {
 
 constinit std::atomic<void (*)(bool on)> watch_all_ops{nullptr};
 
-void note_audited(std::string_view op, OpCount estimate, OpCount bound) noexcept {
+void note_audited(std::string_view op, OpCount estimate, OpCount bound, uint64_t calls) noexcept {
   try {
     Register& known = the_register();
     const std::lock_guard lock(known.mutex);
@@ -60,7 +60,7 @@ void note_audited(std::string_view op, OpCount estimate, OpCount bound) noexcept
       entry = known.ops.try_emplace(std::string(op), Audited{std::string(op), 0, {}, {}}).first;
     }
     Audited& audited = entry->second;
-    ++audited.calls;
+    audited.calls += calls;
     audited.estimate = saturating_add(audited.estimate, estimate);
     audited.bound = saturating_add(audited.bound, bound);
   } catch (const std::exception&) {

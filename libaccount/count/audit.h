@@ -21,9 +21,10 @@ namespace account::count {
 // the thread that closes a step.
 ACCOUNT_API extern std::atomic<void (*)(bool on)> watch_all_ops;
 
-// Notes calls of one op. Takes a lock and may allocate; only while all ops are watched. Never
-// fails.
-ACCOUNT_API void note_audited(std::string_view op, OpCount estimate, OpCount bound) noexcept;
+// Notes so many calls of one op, with what they did together. Takes a lock and may allocate; only
+// while all ops are watched. Never fails.
+ACCOUNT_API void note_audited(std::string_view op, OpCount estimate, OpCount bound,
+                              uint64_t calls = 1) noexcept;
 
 // All of this process so far, sorted by op.
 ACCOUNT_API std::vector<Audited> read_audited();

@@ -36,7 +36,7 @@ struct Adapter {
   void (*enter_region)() noexcept;
   void (*leave_region)(const GraphCounts* graph) noexcept;
   uint64_t (*calls_counted)() noexcept;  // by this thread
-  void (*check_watching_and_tell)() noexcept;
+  void (*check_watching_and_tell)(bool every_op) noexcept;
   // CUDA graphs (capture.h).
   void (*begin_capture)() noexcept;
   CapturedWork* (*end_capture)();

@@ -12,6 +12,7 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -22,11 +23,14 @@
 #include "count/audit.h"
 #include "count/cost.h"
 #include "count/formula.h"
+#include "torch/capture.h"
+#include "torch/watch.h"
 
 namespace account::torch {
 namespace {
 
 thread_local int audited_depth = 0;  // audited ops on this thread's stack
+std::atomic<int> users{0};           // of the watching
 
 enum class Kind : uint8_t { passed_by, counted, audited };
 
@@ -104,18 +108,35 @@ struct Call final : at::ObserverContext {
 constexpr count::Cost kAttention{.arithmetic = 8, .elementary = 1}, kEpilogue{.arithmetic = 2};
 
 // Queries times keys, over all heads, of [.., length, width]; the first two tensors of a forward.
+uint64_t scores_of(c10::IntArrayRef query, c10::IntArrayRef key) {
+  if (query.size() < 3 || key.size() < 3) return 0;
+  const int64_t queries = c10::multiply_integers(query.slice(0, query.size() - 1));
+  const int64_t keys = std::max(key[key.size() - 2], key[key.size() - 3]);  // whichever layout
+  return static_cast<uint64_t>(queries) * static_cast<uint64_t>(keys);
+}
 uint64_t scores_of(c10::ArrayRef<const c10::IValue> inputs) {
   if (inputs.size() < 2 || !inputs[0].isTensor() || !inputs[1].isTensor()) return 0;
   const at::Tensor& query = inputs[0].toTensor();
   const at::Tensor& key = inputs[1].toTensor();
-  if (!query.defined() || !key.defined() || query.dim() < 3 || key.dim() < 3) return 0;
-  const int64_t width = std::max<int64_t>(query.size(-1), 1);
-  const int64_t keys = std::max(key.size(-2), key.size(-3));  // whichever layout
-  return static_cast<uint64_t>(query.numel() / width) * static_cast<uint64_t>(keys);
+  return query.defined() && key.defined() ? scores_of(query.sizes(), key.sizes()) : 0;
+}
+
+// Of one call. An epilogue is a bound only: most calls have none.
+struct EstimateAndBound {
+  OpCount estimate, bound;
+};
+EstimateAndBound cost_of_call(const Op& op, uint64_t elements, uint64_t scores) {
+  const bool audited = op.kind == Kind::audited;
+  const count::Cost cost = audited ? op.cost : scores != 0 ? kAttention : kEpilogue;
+  if (!audited && scores != 0) elements = scores;
+  return {audited || scores != 0 ? count::estimate_of(cost, elements) : OpCount(),
+          count::bound_of(cost, elements)};
 }
 
 std::unique_ptr<at::ObserverContext> on_start(const at::RecordFunction& function) {
   try {
+    // What a compiled graph runs, its plan has noted.
+    if (thread_state.regions > 0) return nullptr;
     const auto name = function.operator_name();
     if (!name.has_value() || !function.needsInputs()) return nullptr;
     const Op& op = op_of(*name);
@@ -141,13 +162,8 @@ void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
       for (const c10::IValue& output : function.outputs()) call->largest.add(output);
     }
     if (call->op->bare) return;
-    const bool audited = call->op->kind == Kind::audited;
-    const count::Cost cost = audited ? call->op->cost : call->scores != 0 ? kAttention : kEpilogue;
-    const uint64_t elements = call->scores != 0 ? call->scores : call->largest.elements;
-    // An epilogue is a bound only: most calls have none.
-    count::note_audited(
-        call->name, audited || call->scores != 0 ? count::estimate_of(cost, elements) : OpCount(),
-        count::bound_of(cost, elements));
+    const auto cost = cost_of_call(*call->op, call->largest.elements, call->scores);
+    note_audited({call->name, 1, cost.estimate, cost.bound});
   } catch (...) {
     return;
   }
@@ -157,16 +173,28 @@ void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
 
 void watch_every_op(bool on) {
   static std::mutex mutex;
-  static int users = 0;
   static at::CallbackHandle handle = 0;
   const std::lock_guard lock(mutex);
-  if (on && users++ == 0) {
+  if (on && users.fetch_add(1) == 0) {
     handle = at::addGlobalCallback(at::RecordFunctionCallback(on_start, on_end)
                                        .needsInputs(true)
                                        .needsOutputs(true)
                                        .scopes({at::RecordScope::FUNCTION}));
   }
-  if (!on && --users == 0) at::removeCallback(handle);
+  if (!on && users.fetch_sub(1) == 1) at::removeCallback(handle);
+}
+
+bool watching_every_op() noexcept { return users.load(std::memory_order_relaxed) > 0; }
+
+Audited audited_calls(const std::string& op, const std::string& overload, uint64_t elements,
+                      c10::IntArrayRef query, c10::IntArrayRef key, uint64_t calls) {
+  const bool flex = op.starts_with("higher_order::flex_attention");
+  static const Op kFlex{.kind = Kind::counted, .attention = true, .cost = {}};
+  const Op& known = flex ? kFlex : op_of({op, overload});
+  if (known.kind == Kind::passed_by || known.bare) return {};
+  const auto cost = cost_of_call(known, elements, known.attention ? scores_of(query, key) : 0);
+  return {op, calls, saturating_multiply(cost.estimate, calls),
+          saturating_multiply(cost.bound, calls)};
 }
 
 }  // namespace account::torch

@@ -173,6 +173,7 @@ bool register_row(const std::string& op, const std::string& overload, std::strin
   if (!watched.has_value()) return false;
   ::torch::Library& library = library_of(op);
   if (!register_typed(library, *watched, overload)) register_boxed(library, *watched, overload);
+  watch_place(op, overload);
   return true;
 }
 
@@ -190,7 +191,7 @@ Status register_kernels() {
 
 // An audited step begins by seeing whether anything is still watched at all.
 void audit(bool on) {
-  if (on) check_watching_and_tell();
+  if (on) check_watching_and_tell(true);
   watch_every_op(on);
 }
 

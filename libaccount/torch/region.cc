@@ -1,9 +1,12 @@
 // Counting a compiled graph's call.
 #include "torch/region.h"
 
+#include <algorithm>
+
 #include "count/transcript.h"
 #include "count/uncounted.h"
 #include "tally/tally.h"
+#include "torch/audit.h"
 #include "torch/capture.h"
 #include "torch/category.h"
 #include "torch/phase.h"
@@ -12,6 +15,10 @@
 namespace account::torch {
 GraphCounts::GraphCounts(const std::vector<GraphCall>& calls) {
   for (const GraphCall& call : calls) {
+    if (call.phase == kAudited) {
+      add_audited(call);
+      continue;
+    }
     Entry entry{count::find_row(call.op, call.overload),
                 {},
                 0,
@@ -58,6 +65,26 @@ void GraphCounts::add_literal(const GraphCall& call, Entry entry) {
   entries_.push_back(entry);
 }
 
+void GraphCounts::add_audited(const GraphCall& call) {
+  const auto numbers = [&](size_t at) {
+    return at < call.arguments.size() ? call.arguments[at].value_or(std::vector<int64_t>())
+                                      : std::vector<int64_t>();
+  };
+  const std::vector<int64_t> elements = numbers(0), query = numbers(1), key = numbers(2),
+                             times = numbers(3);
+  // A size that only the data decides is -1.
+  const int64_t largest = elements.empty() ? 0 : *std::ranges::max_element(elements);
+  if (largest <= 0 || times.size() != 1) return;
+  const Audited found = audited_calls(call.op, call.overload, static_cast<uint64_t>(largest), query,
+                                      key, static_cast<uint64_t>(times[0]));
+  if (found.calls == 0) return;
+  const auto known = std::ranges::find(audited_, found.op, &Audited::op);
+  if (known == audited_.end()) return audited_.push_back(found);
+  known->calls += found.calls;
+  known->estimate = saturating_add(known->estimate, found.estimate);
+  known->bound = saturating_add(known->bound, found.bound);
+}
+
 Figures GraphCounts::Entry::figures(Phase in) const noexcept {
   if (row != nullptr) return count::count_call(*row, arguments, dtype, in).figures;
   return {literal, in == Phase::recompute ? OpCount() : literal, literal};
@@ -80,6 +107,9 @@ void GraphCounts::count(OpCount shadow) const noexcept {
     if (recording && entry.row == nullptr) count::record_not_kept(1);
   }
   thread_state.counted += entries_.size();
+  if (watching_every_op()) {
+    for (const Audited& calls : audited_) note_audited(calls);
+  }
   if (shadow > executed) {
     count::note_uncounted("compiled graph", "the dispatcher saw more than the graph says");
   }

@@ -27,6 +27,9 @@ inline constexpr char kLiteral[] = "=";
 // That of a call that cannot be counted: its arguments are the elements of its tensors, its phase
 // is the reason.
 inline constexpr char kUnknown[] = "?";
+// The phase of a call that only the audit sees: its arguments are the elements of its tensors, the
+// sizes of its first two (of attention; else empty), and how many such calls the graph has.
+inline constexpr char kAudited[] = "audited";
 // That in which the graph is called.
 inline constexpr char kAsCalled[] = "";
 // The forward graph of training: forward, or recompute within a backward.
@@ -38,8 +41,8 @@ class GraphCounts {
   // Calls that cannot be counted are listed at each count() with their reason.
   explicit GraphCounts(const std::vector<GraphCall>& calls);
 
-  // Counts one call of the graph, in the phase and category of the calling thread. `shadow`: what
-  // the dispatcher saw of it.
+  // Counts one call of the graph, in the phase and category of the calling thread, and notes its
+  // other work on audit steps. `shadow`: what the dispatcher saw of it.
   void count(OpCount shadow) const noexcept;
 
  private:
@@ -55,12 +58,14 @@ class GraphCounts {
     Figures figures(Phase in) const noexcept;
   };
   void add_literal(const GraphCall& call, Entry entry);
+  void add_audited(const GraphCall& call);
   struct Declined {
     std::string op, reason;
     OpCount bound;
   };
   std::vector<Entry> entries_;
   std::vector<Declined> declined_;
+  std::vector<Audited> audited_;  // by op
 };
 
 // Between these two, known ops on this thread report to the shadow sum. They nest.

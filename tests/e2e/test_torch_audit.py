@@ -145,6 +145,50 @@ def test_the_estimate_of_gpt2_is_near_a_full_hand_count_and_its_bound_is_small()
     assert by_hand / 1.1 <= estimate <= by_hand * 1.1, (estimate / by_hand)
     assert c.executed == 874944921600
     assert c.executed / c.upper >= 0.97, c.executed / c.upper
+    compiled = torch.compile(net)
+    compiled(ids, labels=ids).loss.backward()
+    with account.count(audit=True) as c:
+        compiled(ids, labels=ids).loss.backward()
+        optimizer.step()
+    # Softmax, GELU and random numbers are computed again in the backward.
+    estimate = sum(entry["estimate"] for entry in c.audited)
+    assert by_hand <= estimate <= by_hand * 1.25, (estimate / by_hand)
+    assert c.executed == 874944921600
+    assert c.executed / c.upper >= 0.965, c.executed / c.upper
+
+
+@torch.library.custom_op("account_test::softened", mutates_args=())
+def softened(x: torch.Tensor) -> torch.Tensor:
+    return x.exp().log()
+
+
+softened.register_fake(torch.empty_like)
+
+
+def test_what_an_opaque_op_runs_inside_a_compiled_graph_is_audited_once():
+    with account.count():
+        pass
+    f = torch.compile(lambda x: softened(x + 1).sqrt())
+    f(torch.ones(8))
+    with account.count(audit=True) as c:
+        f(torch.ones(8))
+    found = estimates(c)
+    assert found.pop("account_test::softened", 0) in (0, 8)
+    assert found == {"aten::add": 8, "aten::exp": 8, "aten::log": 8, "aten::sqrt": 8}
+
+
+def test_a_compiled_run_has_the_work_inside_its_graphs_in_the_bound(tmp_path):
+    run = account.start(dir=tmp_path, run="compiled")
+    f = torch.compile(lambda x: (x @ x).exp())
+    for _ in range(6):
+        f(torch.ones(16, 16))
+        run.step()
+        time.sleep(0.3)
+    run.finish()
+    report = harness.Account().verify(run.directory)
+    assert int(report["operations"]) == 6 * 2 * 16**3
+    assert report["audited_steps"] >= 1
+    assert int(report["audit_bound"]) == 7 * 24 * 16**2
 
 
 def test_a_run_that_ends_inside_an_audit_and_one_without_steps_leave_nothing_on(tmp_path):

@@ -87,7 +87,7 @@ def test_a_compiled_recomputation_is_no_part_of_the_model(counts, mode):
 
 def test_compiled_attention_says_what_a_mask_leaves(counts):
     (compiled,), (eager,) = counts["attention"], counts["attention eager"]
-    assert compiled == eager
+    assert compiled | {"audited": None} == eager | {"audited": None}
     assert compiled["lower"] == 2 * 6 * (16 * 17 // 2) * (16 + 40)
 
 
@@ -112,6 +112,44 @@ def test_a_second_process_that_compiles_nothing_counts_the_same(counts, cache):
     again = run("cold", *CACHED, cache=cache)
     assert again["compiled"] == 0, "everything came from the cache"
     assert again["modes"] == {mode: counts[mode] for mode in CACHED}
+
+
+# Of [4,8] by 8-16-4 with a ReLU between, backward included: a ReLU, the loss, the ReLU's gradient
+# (in compiled code a comparison and a choice), and the gradients of the biases; outside of the
+# graph those of the parameters and of the input are added up.
+RELU, LOSS, BIASES, ADDED = 4 * 16, 4 * 4, 4 * 16 + 4 * 4, 8 * 16 + 16 + 16 * 4 + 4 + 4 * 8
+AUDITED = RELU + LOSS + 2 * RELU + BIASES + ADDED
+SCORES = 6 * 16 * 16  # each scaled, masked and normalised: 9
+
+
+@pytest.mark.parametrize(("mode", "by_hand"), [
+    ("default", [AUDITED]),
+    ("dynamic", [(AUDITED - ADDED) * batch // 4 + ADDED + 8 * (batch - 4) for batch in (4, 6, 10)]),
+    ("reduce-overhead", [AUDITED]),
+    ("max-autotune", [AUDITED]),
+    ("cpp_wrapper", [AUDITED]),
+    ("graph break", [AUDITED]),
+    ("aot_eager", [AUDITED - RELU]),  # the ReLU's gradient is one op
+    ("checkpoint inside", [AUDITED + RELU]),
+    ("checkpoint outside", [AUDITED + RELU]),
+    ("inference", [RELU]),
+    ("frozen", [RELU]),
+    ("package", [RELU, RELU * 6 // 4]),
+])
+def test_pointwise_work_of_a_compiled_step_is_audited(counts, mode, by_hand):
+    assert [sum(step["audited"].values()) for step in counts[mode]] == by_hand
+
+
+def test_scores_of_compiled_attention_are_audited(counts):
+    (compiled,), (eager,) = counts["attention"], counts["attention eager"]
+    fused = "aten::_scaled_dot_product_flash_attention_for_cpu"
+    assert compiled["audited"][fused] == eager["audited"][fused] == 9 * SCORES
+    assert sum(compiled["audited"].values()) == sum(eager["audited"].values())
+    for step, tokens in zip(counts["flex masked"][:2], (256, 200), strict=True):
+        scores = 2 * tokens * tokens
+        # The mask's comparison, i >= j + 128 * h, of each score.
+        assert step["audited"]["higher_order::flex_attention"] == 9 * scores
+        assert step["audited"]["aten::ge"] == scores
 
 
 WITHOUT_US = """

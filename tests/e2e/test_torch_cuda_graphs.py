@@ -57,6 +57,37 @@ def test_captured_work_counts_at_each_replay(graph_class):
     assert (graph.replays, replayed.by_op) == (3, {"aten::mm": 3 * 2 * PRODUCT})
 
 
+def test_pointwise_work_of_a_capture_is_audited_at_each_replay(graph_class):
+    graph = graph_class()
+    with account.count(audit=True) as captured:
+        graph.capture_begin()
+        product().exp().exp()
+        graph.capture_end()
+    with account.count() as not_audited:
+        graph.replay()
+        torch.ones(4).exp()
+    with account.count(audit=True) as replayed:
+        graph.replay()
+        graph.replay()
+        torch.ones(4).exp()
+    assert captured.audited == []
+    assert (not_audited.audited, not_audited.upper) == ([], PRODUCT)
+    assert {a["op"]: a["estimate"] for a in replayed.audited} == {"aten::exp": 2 * 2 * 16 + 4}
+
+
+def test_pointwise_work_of_a_compiled_graph_in_a_capture_is_audited(graph_class):
+    f = torch.compile(lambda x: (x @ x).exp())
+    f(torch.ones(4, 4))
+    graph = graph_class()
+    graph.capture_begin()
+    f(torch.ones(4, 4))
+    graph.capture_end()
+    with account.count(audit=True) as c:
+        graph.replay()
+    assert {a["op"]: a["estimate"] for a in c.audited} == {"aten::exp": 16}
+    assert c.executed == PRODUCT
+
+
 def test_phases_types_and_categories_are_those_of_the_capture(graph_class):
     graph = graph_class()
     x = torch.ones(4, 4, dtype=torch.float64, requires_grad=True)

@@ -116,7 +116,10 @@ class _Counted:
     def __init__(self, function: Callable[[Any], Any], plan: dict[str, Any]) -> None:
         self._function = function
         self._problem: str | None = plan.get("problem")
-        self._calls: list[list[Any]] = [*plan.get("calls", []), *_listed(plan.get("unknown", []))]
+        self._calls: list[list[Any]] = [
+            *plan.get("calls", []), *_listed(plan.get("unknown", [])),
+            *_audited(plan.get("audited", [])),
+        ]  # fmt: skip
         self._symbols: list[list[Any]] = plan.get("symbols", [])
         self._graphs: dict[tuple[int, ...], Any] = {}
         self._sizes = _evaluator(self._calls, [symbol[0] for symbol in self._symbols])
@@ -151,6 +154,12 @@ def _listed(unknown: list[list[Any]]) -> list[list[Any]]:
         [op, "?", [[size] for size in (elements[0] if elements else [])][:12], "other", reason]
         for op, reason, *elements in unknown
     ]
+
+
+def _audited(others: list[list[Any]]) -> list[list[Any]]:
+    """As calls that only the audit sees (region.h)."""
+    return [[op, overload, [*sizes, [calls]], "other", "audited"]
+            for op, overload, sizes, calls in others]  # fmt: skip
 
 
 def _symbol_in(inputs: Any, position: int, dimension: int | str | None) -> int:

@@ -45,7 +45,7 @@ class count:
         core.ensure_page()
         self._result = None
         self._begin = core.Snapshot()
-        core.check_watching_and_tell()
+        core.check_watching_and_tell(self._audit)
         if self._audit:
             core.watch_every_op(True)
         if self._by_module:

@@ -5,8 +5,9 @@ Sizes are numbers, or expressions in the graph's symbols. _compile.py carries an
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _formulas, _load
@@ -15,12 +16,14 @@ from . import _formulas, _load
 def of_graph(graph: Any) -> dict[str, Any]:
     """calls: [op, overload, arguments, dtype, phase]; a size is a number or an expression in
     symbols; unknown: [op, reason, elements of its tensors if known]; symbols: where the inputs tell
-    them ([name, input, dimension, None for a number or "sum" of what is in it])."""
+    them ([name, input, dimension, None for a number or "sum" of what is in it]); audited: what only
+    the audit sees ([op, overload, [elements of its tensors, sizes of the first two], calls])."""
     nodes = list(graph.nodes)
     counts = _block_counts(nodes)
     symbols = [*_symbols(nodes), *counts.values()]
     plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": symbols}
     _add_calls(graph, plan, _phase_of(nodes), counts)
+    plan["audited"] = _audited_calls(nodes)
     return plan
 
 
@@ -182,8 +185,7 @@ def _add_higher_order(
     elif name in ("flex_attention", "flex_attention_backward"):
         plan["calls"].append([*_flex_call(node, name, counts), phase(node)])
     elif name == "invoke_subgraph":
-        body = getattr(node.graph.owning_module, node.args[0].target)
-        _add_calls(body.graph, plan, phase, {})
+        _add_calls(_body(node, node.args[0]), plan, phase, {})
     elif name in ("cond", "while_loop", "scan", "map_impl"):
         plan["unknown"].append([name, "control flow in a compiled graph"])
     elif name.startswith("triton_kernel_wrapper"):
@@ -288,6 +290,82 @@ def _block_counts(nodes: list[Any]) -> dict[Any, list[Any]]:
             if isinstance(mask, tuple) and any(node is count for count in mask[2:5:2]):
                 found[node] = [f"blocks_of_{node.name}", position, "sum"]
     return found
+
+
+# --- For the audit: what the graph does beside its calls of ops that have a formula ---------------
+
+
+def _audited_calls(nodes: list[Any]) -> list[list[Any]]:
+    calls: dict[str, list[Any]] = {}
+    for call in _others(nodes, None):
+        calls.setdefault(json.dumps(call), [*call, 0])[-1] += 1
+    return list(calls.values())
+
+
+def _others(nodes: list[Any], elements: Any) -> Iterator[list[Any]]:
+    """[op, overload, sizes] of each node; within a function of single elements (flex_attention's),
+    each node has as many as that is called for."""
+    from torch._ops import HigherOrderOperator
+
+    for node in nodes:
+        if isinstance(node.target, HigherOrderOperator):
+            yield from _others_within(node)
+        elif hasattr(node.target, "_schema"):
+            yield from _other(
+                node.target._schema, (*node.args, *node.kwargs.values()), node, elements
+            )
+
+
+def _other(schema: Any, args: Any, node: Any, elements: Any = None) -> Iterator[list[Any]]:
+    # Ops of others are called through the dispatcher, which sees them.
+    if schema.name.partition("::")[0] not in ("aten", "prims"):
+        return
+    if _load.core().moves_data(schema.name):
+        return
+    tensors = [_value(argument) for argument in args]
+    output = node.meta.get("val")
+    outputs = output if isinstance(output, tuple) else [output]
+    sizes = _numels([*tensors, *outputs]) if elements is None else [elements]
+    first = [_shape(tensor) for tensor in tensors[:2]] if "attention" in schema.name else [[], []]
+    yield [schema.name, schema.overload_name, [sizes, *first]]
+
+
+def _numels(values: list[Any]) -> list[Any]:
+    """The elements of each tensor, and of each list of tensors together: the largest number, and
+    what expressions there are."""
+    sizes = []
+    for value in values:
+        tensors = [t for t in (value if isinstance(value, (list, tuple)) else [value])
+                   if hasattr(t, "numel")]  # fmt: skip
+        if tensors:
+            sizes.append(_size(sum(t.numel() for t in tensors)))
+    known = [size for size in sizes if isinstance(size, int)]
+    return [*([max(known)] if known else []), *sorted({s for s in sizes if isinstance(s, str)})]
+
+
+def _shape(tensor: Any) -> list[Any]:
+    return [_size(size) for size in getattr(tensor, "shape", ())]
+
+
+def _others_within(node: Any) -> Iterator[list[Any]]:
+    name = node.target.name()
+    if name == "invoke_subgraph":
+        yield from _others(list(_body(node, node.args[0]).nodes), None)
+    if name in _WITH_RANDOM_STATE:
+        position = _WITH_RANDOM_STATE[name]
+        op, args = node.args[position], node.args[position + 1 :]
+        yield from _other(op._schema, (*args, *node.kwargs.values()), node)
+    if name in _FLEX:
+        query, key = (_value(argument) for argument in node.args[:2])
+        yield [f"higher_order::{name}", "", [[1], _shape(query), _shape(key)]]
+        scores = _size(query.numel() // query.shape[-1] * key.shape[-2])
+        for argument in (*node.args, *node.args[_FLEX[name]]):
+            if getattr(argument, "op", None) == "get_attr":  # of each score, or of its gradient
+                yield from _others(list(_body(node, argument).nodes), scores)
+
+
+def _body(node: Any, function: Any) -> Any:
+    return getattr(node.graph.owning_module, function.target).graph
 
 
 def in_package() -> bool:

@@ -175,8 +175,11 @@ def count(step: Step, warm: bool) -> dict[str, object]:
         step()
     with account.count() as c:
         step()
+    with account.count(audit=True) as again:
+        step()
+    audited = {a["op"]: a["estimate"] for a in again.audited if a["estimate"]}
     return {"executed": c.executed, "model": c.model, "lower": c.lower, "by_phase": c.by_phase,
-            "by_op": c.by_op, "by_dtype": c.by_dtype, "uncounted": c.uncounted}
+            "by_op": c.by_op, "by_dtype": c.by_dtype, "uncounted": c.uncounted, "audited": audited}
 
 
 def main() -> None:
