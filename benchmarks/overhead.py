@@ -37,6 +37,7 @@ CALLS = {
 }
 SIZES = {"small": (2, 64, 32), "middle": (2, 128, 64), "large": (4, 256, 64)}
 UNITS = {"mm 4x4": ("µs", 1e6), "add 4x4, no formula": ("µs", 1e6)}
+PROCESSES = 9  # of bench_op
 BEGIN, END = "<!-- make bench -->", "<!-- /make bench -->"
 
 
@@ -183,11 +184,19 @@ def processor():
 
 
 def op_costs(program):
-    """From bench_op: nanoseconds over the bare call, and of the bare call, in C++."""
-    done = subprocess.run([program], capture_output=True, text=True, check=True)
-    found = re.findall(r"^(\S.*?) +counting costs +([+-][0-9.]+) ns .* over (\d+) ", done.stdout,
-                       re.M)
-    return {name: (float(more), float(bare)) for name, more, bare in found}
+    """From bench_op, in several processes, since each lies at other addresses: nanoseconds over the
+    bare call (median, least and largest), and of the bare call, in C++."""
+    found = {}
+    for _ in range(PROCESSES):
+        done = subprocess.run([program], capture_output=True, text=True, check=True)
+        for name, more, bare in re.findall(
+                r"^(\S.*?) +counting costs +([+-][0-9.]+) ns .* over (\d+) ", done.stdout, re.M):
+            found.setdefault(name, []).append((float(more), float(bare)))
+    costs = {}
+    for name, pairs in found.items():
+        more, bare = zip(*pairs, strict=True)
+        costs[name] = (statistics.median(more), min(more), max(more), statistics.median(bare))
+    return costs
 
 
 def report(rounds, seconds, edge, costs):
@@ -214,9 +223,10 @@ def report(rounds, seconds, edge, costs):
     ops = 1000  # a step of 100 ms has some hundred counted calls; GPT-2's 250
     share = (ops * typed * 1e-9 + edge) / 0.1
     yield ""
-    yield ("In C++ (`bench_op`), over the bare call (its own time): " +
-           ", ".join(f"{name} {more:+.0f} ns ({bare:.0f})"
-                     for name, (more, bare) in costs.items()) +
+    yield (f"In C++ (`bench_op`), over the bare call, median of {PROCESSES} processes (least to "
+           "largest; the call's own time): " +
+           ", ".join(f"{name} {more:+.0f} ns ({least:+.0f} to {largest:+.0f}; {bare:.0f})"
+                     for name, (more, least, largest, bare) in costs.items()) +
            f". `run.step()` alone, from Python: {edge * 1e6:.2f} µs. So a step of 100 ms with "
            f"{ops} counted calls costs {100 * share:.3f} % more.")
 

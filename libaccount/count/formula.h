@@ -128,11 +128,10 @@ constexpr bool is_small(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept
 }
 
 // The closed form behind the hot rows. Dense, a fused multiply-add counts 2; is_small() holds.
-inline Figures matmul_figures(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
+inline OpCount matmul_operations(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
   const Uint128 mk = static_cast<Uint128>(static_cast<uint64_t>(m)) * static_cast<uint64_t>(k);
   const Uint128 bn = static_cast<Uint128>(static_cast<uint64_t>(batch)) * static_cast<uint64_t>(n);
-  const OpCount operations = OpCount::from_raw(2 * mk * bn);
-  return {operations, operations, operations};
+  return OpCount::from_raw(2 * mk * bn);
 }
 
 }  // namespace account::count

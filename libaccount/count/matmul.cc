@@ -9,8 +9,10 @@ namespace {
 // m*n sums of k products: 2*m*k*n, where a fused multiply-add counts 2.
 // Golub & Van Loan, Matrix Computations, 4th ed., 1.1.15.
 Counted count_product(int64_t batch, int64_t m, int64_t k, int64_t n) noexcept {
-  if (is_small(batch, m, k, n)) [[likely]]
-    return {matmul_figures(batch, m, k, n), Decline::none};
+  if (is_small(batch, m, k, n)) [[likely]] {
+    const OpCount operations = matmul_operations(batch, m, k, n);
+    return {{operations, operations, operations}, Decline::none};
+  }
   return counted(Product().times(2).times(batch).times(m).times(k).times(n));
 }
 

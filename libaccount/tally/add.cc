@@ -49,16 +49,31 @@ bool grip_is_good() noexcept { return grip.good_for == generation.load(std::memo
   if (grip.good_for != 0) Process::instance().add_to_overflow(word, figures);
 }
 
+[[gnu::noinline]] void add_first_or_overflow(uint64_t word, OpCount executed) noexcept {
+  add_first_or_overflow(word, Figures{executed, executed, executed});
+}
+
+// Where this thread counts `word`; nullptr where it has to ask first.
+[[gnu::always_inline]] inline Cell* cell_of(Slot* slot, uint64_t word) noexcept {
+  return grip_is_good() && slot != nullptr ? find_cell(slot->cells, word) : nullptr;
+}
+
 }  // namespace
 
 void add_word(uint64_t word, const Figures& figures) noexcept {
   Slot* slot = grip.slot;
-  if (grip_is_good() && slot != nullptr) [[likely]] {
-    if (Cell* cell = find_cell(slot->cells, word); cell != nullptr) [[likely]] {
-      return change_cell(slot->head, slot->cells, *cell, word, figures);
-    }
+  if (Cell* cell = cell_of(slot, word); cell != nullptr) [[likely]] {
+    return change_cell(slot->head, slot->cells, *cell, word, figures);
   }
   add_first_or_overflow(word, figures);
+}
+
+void add_word(uint64_t word, OpCount executed) noexcept {
+  Slot* slot = grip.slot;
+  if (Cell* cell = cell_of(slot, word); cell != nullptr) [[likely]] {
+    return change_cell(slot->head, slot->cells, *cell, word, {executed, executed, executed});
+  }
+  add_first_or_overflow(word, executed);
 }
 
 // ---- the rest of the rank's side: thin doors to Process ---------------------------------------

@@ -53,10 +53,9 @@ inline void copy(Word64& to, const Word64& from) noexcept { store(to, load(from)
 
 // A branch that is never taken is cheaper here than saturating_add()'s selection.
 inline void add_to(Word64& low, Word64& high, OpCount more) noexcept {
-  const std::optional<OpCount> sum = checked_add(load(low, high), more);
-  if (sum.has_value()) [[likely]]
-    store(low, high, *sum);
-  else
+  const Uint128 sum = load(low, high).raw() + more.raw();
+  store(low, high, OpCount::from_raw(sum));
+  if (sum < more.raw()) [[unlikely]]
     store(low, high, OpCount::max());
 }
 

@@ -110,6 +110,8 @@ constexpr Key to_key(uint64_t word) noexcept {
 // Counts one call. No lock, allocation or system call on a thread that has a slot; nothing happens
 // without an active page. Async-signal-unsafe. Cost: benchmarks/bench_tally.
 ACCOUNT_API void add_word(uint64_t word, const Figures& figures) noexcept;
+// The same of a call whose model and lower are what it executed: it travels in registers.
+ACCOUNT_API void add_word(uint64_t word, OpCount executed) noexcept;
 // Inline, so that the key travels as a word, in a register.
 inline void add(Key key, const Figures& figures) noexcept { add_word(to_word(key), figures); }
 

@@ -99,12 +99,14 @@ struct TypedKernel<Op, Out(In...)> {
       const int64_t batch = kDims == 3 ? left[0] : 1, other_batch = kDims == 3 ? right[0] : 1;
       const int64_t m = left[kDims - 2], k = left[kDims - 1], n = right[kDims - 1];
       if (k != right[kDims - 2] || batch != other_batch || !count::is_small(batch, m, k, n) ||
-          count::recording.load(std::memory_order_relaxed))
+          count::recording.load(std::memory_order_relaxed) || thread_state.regions > 0)
         return false;
-      const tally::Key key{watched.op_id, dtype, current_phase(thread_state), current_category()};
-      Figures figures = count::matmul_figures(batch, m, k, n);
-      if (key.phase == Phase::recompute) figures.model = OpCount();
-      (void)keep(key, figures);
+      const Phase phase = current_phase(thread_state);
+      if (phase == Phase::recompute || attention.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        return false;
+      ++thread_state.counted;
+      tally::add_word(tally::to_word({watched.op_id, dtype, phase, current_category()}),
+                      count::matmul_operations(batch, m, k, n));
       return true;
     } catch (const std::exception&) {
       return false;

@@ -31,7 +31,7 @@ from ._errors import Error
 # As CMake compiles it (libaccount/torch/CMakeLists.txt).
 _FLAGS = [
     *("-std=c++20", "-O2", "-DNDEBUG", "-fPIC", "-pthread", "-w"),
-    *("-fvisibility=hidden", "-fvisibility-inlines-hidden"),
+    *("-fvisibility=hidden", "-fvisibility-inlines-hidden", "-fno-plt"),
 ]
 # What one file takes more. For GCC; Clang passes over it.
 _FLAGS_OF = {"typed.cc": ["-finline-limit=1000", "--param=inline-unit-growth=100"]}
