@@ -219,7 +219,7 @@ def report(rounds, seconds, edge, costs):
         yield f"| {name} | " + " | ".join(cells) + " |"
     if not costs:
         return
-    typed, _ = costs["mm"]
+    typed = costs["mm"][0]
     ops = 1000  # a step of 100 ms has some hundred counted calls; GPT-2's 250
     share = (ops * typed * 1e-9 + edge) / 0.1
     yield ""

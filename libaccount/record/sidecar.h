@@ -14,7 +14,7 @@
 namespace account::record {
 
 inline constexpr std::string_view kSidecarSuffix = ".account.json";
-inline constexpr uint64_t kSidecarCapBytes = 16 * 1024;
+inline constexpr uint64_t kSidecarCapBytes = uint64_t{16} * 1024;
 
 struct Sidecar {
   std::string run;

@@ -115,6 +115,7 @@ struct TypedKernel<Op, Out(In...)> {
 
   // A layout without sizes that say all. Where there is no formula for it, the ops that this one is
   // made of may have one.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): as the dispatcher passed them
   [[gnu::noinline]] static Out call_undense(c10::DispatchKeySet keys, In... in) {
     const Reading& reading = reading_for(watched, keys);
     if (reading.row != nullptr) {

@@ -4,12 +4,16 @@ That one is built, by `account doctor --build`, is tests/package/test_wheel.py's
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 
+import harness
 import pytest
+
+from libaccount import _build
 
 ASK = """
 import torch, libaccount as account
@@ -68,3 +72,13 @@ def test_one_of_another_build_is_not_looked_for(place):
     said = place.python(ASK).stderr
     assert "there is no torch adapter for torch" in said
     assert "run `account doctor --build` before the job starts" in said
+
+
+def test_the_doctor_compiles_it_with_the_flags_of_the_build():
+    cmake = (harness.ROOT / "libaccount/torch/CMakeLists.txt").read_text()
+    (options,) = re.findall(r"target_compile_options\(account_torch PRIVATE (.*)\)", cmake)
+    for flag in options.split():
+        assert flag.startswith("$") or flag in _build._FLAGS
+    of_files = re.findall(r'set_source_files_properties\((\S+) PROPERTIES COMPILE_OPTIONS\s+"(.*)"',
+                          cmake)
+    assert {name: options.split(";") for name, options in of_files} == _build._FLAGS_OF

@@ -67,7 +67,8 @@ def lint_cpp(files: list[str], build: pathlib.Path, jobs: int, tidy_too: bool) -
     sources = sources_to_tidy(files, build) if tidy_too else []
     print(f"clang-format: {len(cpp)} files; clang-tidy: {len(sources)} sources", flush=True)
     # Where gcc compiles, its flags may mean nothing to clang.
-    tidy = ["clang-tidy", "-p", str(build), "--quiet", "--extra-arg=-Wno-unknown-warning-option"]
+    tidy = ["clang-tidy", "-p", str(build), "--quiet", "--extra-arg=-Wno-unknown-warning-option",
+            "--extra-arg=-Wno-ignored-optimization-argument"]
     with ThreadPoolExecutor(jobs) as pool:
         results += pool.map(lambda source: passes(f"clang-tidy {source}", [*tidy, source]), sources)
     return results
