@@ -109,7 +109,11 @@ constexpr count::Cost kAttention{.arithmetic = 8, .elementary = 1}, kEpilogue{.a
 
 // Queries times keys, over all heads, of [.., length, width]; the first two tensors of a forward.
 uint64_t scores_of(c10::IntArrayRef query, c10::IntArrayRef key) {
-  if (query.size() < 3 || key.size() < 3) return 0;
+  const auto unknown = [](int64_t size) { return size < 0; };  // only the data decides it
+  if (query.size() < 3 || key.size() < 3 || std::ranges::any_of(query, unknown) ||
+      std::ranges::any_of(key, unknown)) {
+    return 0;
+  }
   const int64_t queries = c10::multiply_integers(query.slice(0, query.size() - 1));
   const int64_t keys = std::max(key[key.size() - 2], key[key.size() - 3]);  // whichever layout
   return static_cast<uint64_t>(queries) * static_cast<uint64_t>(keys);
@@ -175,13 +179,14 @@ void watch_every_op(bool on) {
   static std::mutex mutex;
   static at::CallbackHandle handle = 0;
   const std::lock_guard lock(mutex);
-  if (on && users.fetch_add(1) == 0) {
+  if (on && users == 0) {
     handle = at::addGlobalCallback(at::RecordFunctionCallback(on_start, on_end)
                                        .needsInputs(true)
                                        .needsOutputs(true)
                                        .scopes({at::RecordScope::FUNCTION}));
   }
-  if (!on && users.fetch_sub(1) == 1) at::removeCallback(handle);
+  users += on ? 1 : -1;
+  if (users == 0) at::removeCallback(handle);
 }
 
 bool watching_every_op() noexcept { return users.load(std::memory_order_relaxed) > 0; }

@@ -59,21 +59,28 @@ def _within_both(node: Any) -> str:
 def _add_calls(
     graph: Any, plan: dict[str, Any], phase: Callable[[Any], str], counts: dict[Any, list[Any]]
 ) -> None:
-    from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
+    from torch._ops import HigherOrderOperator
 
     for node in graph.nodes:
         if node.op != "call_function":
             continue
-        target = node.target
-        if isinstance(target, OpOverloadPacket):  # as Inductor's own passes write it
-            overloads: list[str] = target.overloads()  # type: ignore[no-untyped-call]
-            target = getattr(target, overloads[0])
-        if isinstance(target, OpOverload):
-            call = _call_of(node, target._schema)
+        schema = _schema_of(node)
+        if schema is not None:
+            call = _call_of(node, schema)
             if call is not None:
                 plan["calls"].append([*call, phase(node)])
         elif isinstance(node.target, HigherOrderOperator):
             _add_higher_order(node, plan, phase, counts)
+
+
+def _schema_of(node: Any) -> Any:
+    from torch._ops import OpOverload, OpOverloadPacket
+
+    target = node.target
+    if isinstance(target, OpOverloadPacket):  # as Inductor's own passes write it
+        overloads: list[str] = target.overloads()  # type: ignore[no-untyped-call]
+        target = getattr(target, overloads[0])
+    return target._schema if isinstance(target, OpOverload) else None
 
 
 def _call_of(node: Any, schema: Any) -> list[Any] | None:
@@ -308,12 +315,11 @@ def _others(nodes: list[Any], elements: Any) -> Iterator[list[Any]]:
     from torch._ops import HigherOrderOperator
 
     for node in nodes:
-        if isinstance(node.target, HigherOrderOperator):
+        schema = _schema_of(node)
+        if schema is not None:
+            yield from _other(schema, (*node.args, *node.kwargs.values()), node, elements)
+        elif isinstance(node.target, HigherOrderOperator):
             yield from _others_within(node)
-        elif hasattr(node.target, "_schema"):
-            yield from _other(
-                node.target._schema, (*node.args, *node.kwargs.values()), node, elements
-            )
 
 
 def _other(schema: Any, args: Any, node: Any, elements: Any = None) -> Iterator[list[Any]]:

@@ -106,6 +106,17 @@ TEST_F(KeeperFixture, TheNextKeeperTakesUpPagesAndLedger) {
   EXPECT_EQ(report.nodes[0].keys.size(), 2u);
 }
 
+// The only gap of the run's one node; it is in `upper`.
+void expect_gap_of_some_minutes(const ledger::Report& report, std::string_view kind) {
+  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
+  const Json& gap = report.nodes[0].gaps[0];
+  EXPECT_EQ(*gap.get_string("kind"), kind);
+  const OpCount bound = *gap.get_op_count("bound_operations");
+  EXPECT_GE(bound, bound_for(100 * kSecond));
+  EXPECT_LE(bound, bound_for(200 * kSecond));
+  EXPECT_EQ(report.totals.upper, saturating_add(report.totals.executed, bound));
+}
+
 TEST_F(KeeperFixture, ANodeThatDiesLosesWhatWasNotSealedAndSaysHowMuchThatIsAtMost) {
   ASSERT_TRUE(open().ok());
   {
@@ -129,13 +140,7 @@ TEST_F(KeeperFixture, ANodeThatDiesLosesWhatWasNotSealedAndSaysHowMuchThatIsAtMo
   end();
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.executed, OpCount(1010));
-  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
-  const Json& gap = report.nodes[0].gaps[0];
-  EXPECT_EQ(*gap.get_string("kind"), "page_lost");
-  const OpCount bound = *gap.get_op_count("bound_operations");
-  EXPECT_GE(bound, bound_for(100 * kSecond));
-  EXPECT_LE(bound, bound_for(200 * kSecond));
-  EXPECT_EQ(report.totals.upper, saturating_add(OpCount(1010), bound));
+  expect_gap_of_some_minutes(report, "page_lost");
 }
 
 // A loader of data that computes counts as well, in a page of its own.
@@ -471,13 +476,7 @@ TEST_F(KeeperFixture, CountersThatFallAreAGapAndWhatWasReadStays) {
   end();
   const ledger::Report report = verify();
   EXPECT_EQ(report.totals.executed, OpCount(100));
-  ASSERT_EQ(report.nodes[0].gaps.size(), 1u);
-  const Json& gap = report.nodes[0].gaps[0];
-  EXPECT_EQ(*gap.get_string("kind"), "page_damaged");
-  const OpCount bound = *gap.get_op_count("bound_operations");
-  EXPECT_GE(bound, bound_for(100 * kSecond));
-  EXPECT_LE(bound, bound_for(200 * kSecond));
-  EXPECT_EQ(report.totals.upper, saturating_add(OpCount(100), bound));
+  expect_gap_of_some_minutes(report, "page_damaged");
 }
 
 TEST_F(KeeperFixture, CountersThatFellBetweenTwoKeepersAreAGapToo) {
