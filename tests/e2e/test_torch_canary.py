@@ -60,10 +60,12 @@ def kernel(op):
     return lambda keys, *args, **options: op.redispatch(below, *args, **options)
 library.impl("bmm", kernel(torch.ops.aten.bmm.default), "BackendSelect", with_keyset=True)
 library.impl("mm.out", kernel(torch.ops.aten.mm.out), "BackendSelect", with_keyset=True)
-for _ in range(20):
+for _ in range(600):
     torch.ones(2, 4, 4) @ torch.ones(2, 4, 4)
     run.step()
     time.sleep(0.1)
+    if run.totals().uncounted:  # a step was audited
+        break
 with account.count() as plain:
     pass
 with account.count(audit=True) as audited:
