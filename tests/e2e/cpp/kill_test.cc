@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include "e2e/cpp/support.h"
@@ -50,6 +53,22 @@ class Kills : public EndToEnd {
           return run.has_ended();
         },
         seconds(20)));
+    // A killed one ends with nobody: its shell and what that is just starting are left.
+    EXPECT_TRUE(eventually([&] { return kill_leftovers() == 0; }, seconds(20)));
+  }
+  // Whatever still runs with the calls' file among its words: the shell, its forks, the ranks.
+  int kill_leftovers() const {
+    int found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const std::string name = entry.path().filename();
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string words{std::istreambuf_iterator<char>(file), {}};
+      if (words.find(log()) == std::string::npos) continue;
+      ++found;
+      ::kill(std::stoi(name), SIGKILL);
+    }
+    return found;
   }
   std::vector<std::unique_ptr<tally::PageView>> pages() const {
     std::vector<std::unique_ptr<tally::PageView>> pages;
