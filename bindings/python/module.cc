@@ -385,6 +385,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("leave_place", [] { loaded_adapter().leave_place(); });
   m.def("current_place", [] { return loaded_adapter().current_place(); });
   m.def("read_places", &read_places);
+  m.def("watching_every_op", [] { return loaded_adapter().watching_every_op(); });
   m.def("watch_every_op", [](bool on) { loaded_adapter().watch_every_op(on); }, py::arg("on"));
   m.def("ensure_page", &ensure_page);
   m.def("export_refusal", &export_refusal, py::arg("way"), py::arg("target"));

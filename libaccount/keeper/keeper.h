@@ -121,8 +121,10 @@ class Keeper {
   void refuse(Watch& watch, const Status& why);
   void settle_lost_pages();
   void observe(Watch& watch);
-  void tell_of_fall(Watch& watch);
-  void bound_fall(const Watch& watch);
+  void tell_of_damage(Watch& watch);
+  // `kind` and `detail` are literals.
+  void page_gap(std::string_view kind, const ledger::IncarnationLine& line, int64_t from,
+                int64_t to, std::string_view detail);
   void take_mail(Watch& watch);
   void note_missing_ranks();
 

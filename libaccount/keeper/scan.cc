@@ -123,18 +123,9 @@ void Keeper::settle_lost_pages() {
     if (!prior.ended.empty()) continue;
     const int64_t from = prior.last_unix_ns;
     const int64_t to = boot > from && boot < now ? boot : std::max(from, now);
-    // A process that was forked from a rank has no device of its own.
-    const OpCount bound = prior.line.parent.empty() ? bound_for(to - from) : OpCount();
-    gap_later([line = prior.line, from, to, bound](ledger::Writer& writer) {
-      const int number = writer.incarnation(line);
-      writer.gap(Json::object({{"kind", "page_lost"},
-                               {"incarnation", number},
-                               {"rank", line.rank},
-                               {"from_unix_ns", OpCount(static_cast<uint64_t>(from))},
-                               {"to_unix_ns", OpCount(static_cast<uint64_t>(to))},
-                               {"bound_operations", bound},
-                               {"detail", "its tally was gone when the next keeper came"}}));
-      writer.ended(number, "lost");
+    page_gap("page_lost", prior.line, from, to, "its tally was gone when the next keeper came");
+    later([line = prior.line](ledger::Writer& writer) {
+      writer.ended(writer.incarnation(line), "lost");
     });
   }
   prior_.clear();
@@ -144,9 +135,13 @@ void Keeper::observe(Watch& watch) {
   take_mail(watch);
   const bool had_ended = !watch.ended.empty();
   observe_end(watch);
-  if (!watch.fallen.empty()) tell_of_fall(watch);
+  if (!watch.whole.ok()) tell_of_damage(watch);
   if (had_ended || watch.ended.empty()) return;
-  if (!watch.fallen.empty()) bound_fall(watch);
+  if (!watch.whole.ok()) {
+    const int64_t from = watch.good_until_unix_ns;
+    page_gap("page_damaged", watch.line, from, std::max(from, world_.clock.unix_ns()),
+             "counters in its tally fell; none was read after that");
+  }
   take_mail(watch);  // what it said last
   if (watch.ended == "died") {
     any_died_ = true;
@@ -157,32 +152,32 @@ void Keeper::observe(Watch& watch) {
 }
 
 // What was read before stays counted; what the process counts from then on is bounded at its end.
-void Keeper::tell_of_fall(Watch& watch) {
-  if (watch.fall_told) return;
-  watch.fall_told = true;
-  voice_.trouble("a counter of rank " + std::to_string(watch.line.rank) + " fell (" + watch.fallen +
-                 "): something else wrote to its page; what was read before is kept");
-  later([line = watch.line, row = watch.fallen](ledger::Writer& writer) {
+void Keeper::tell_of_damage(Watch& watch) {
+  if (watch.damage_told) return;
+  watch.damage_told = true;
+  voice_.trouble("something else wrote to the page of rank " + std::to_string(watch.line.rank) +
+                 " (" + std::string(watch.whole.fault()) + "); what was read before is kept");
+  later([line = watch.line, why = std::string(watch.whole.fault())](ledger::Writer& writer) {
     writer.event("note", Json::object({{"kind", "page_damaged"},
                                        {"incarnation", writer.incarnation(line)},
                                        {"rank", line.rank},
-                                       {"fallen", row}}));
+                                       {"detail", why}}));
   });
 }
 
-void Keeper::bound_fall(const Watch& watch) {
-  const int64_t from = watch.good_until_unix_ns;
-  const int64_t to = std::max(from, world_.clock.unix_ns());
+// What a process may have counted in that time, and nobody can read any more.
+void Keeper::page_gap(std::string_view kind, const ledger::IncarnationLine& line, int64_t from,
+                      int64_t to, std::string_view detail) {
   // A process that was forked from a rank has no device of its own.
-  const OpCount bound = watch.is_child() ? OpCount() : bound_for(to - from);
-  gap_later([line = watch.line, from, to, bound](ledger::Writer& writer) {
-    writer.gap(Json::object({{"kind", "page_damaged"},
+  const OpCount bound = line.parent.empty() ? bound_for(to - from) : OpCount();
+  gap_later([=](ledger::Writer& writer) {
+    writer.gap(Json::object({{"kind", kind},
                              {"incarnation", writer.incarnation(line)},
                              {"rank", line.rank},
                              {"from_unix_ns", OpCount(static_cast<uint64_t>(from))},
                              {"to_unix_ns", OpCount(static_cast<uint64_t>(to))},
                              {"bound_operations", bound},
-                             {"detail", "counters in its tally fell; none was read after that"}}));
+                             {"detail", detail}}));
   });
 }
 

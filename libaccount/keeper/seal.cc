@@ -117,7 +117,7 @@ void Keeper::commit_seal() {
     watch.sealed_steps = watch.counters.steps_closed;
     watch.sealed_processed = watch.counters.processed;
     watch.sealed_once = true;
-    if (watch.fallen.empty()) watch.good_until_unix_ns = metrics_facts_.sealed_unix_ns;
+    if (watch.whole.ok()) watch.good_until_unix_ns = metrics_facts_.sealed_unix_ns;
     watch.sealed_whole = watch.sealed_whole || watch.sealed_calls > 0;
     for (StepFold* fold : {&watch.steps, &watch.step_samples, &watch.step_tokens}) fold->clear();
     watch.page->layout().control.sealed.fetch_add(1, std::memory_order_release);

@@ -1,15 +1,13 @@
 // Reading one page.
 #include "keeper/watch.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "ledger/table.h"
 
 namespace account::keeper {
 namespace {
@@ -58,45 +56,25 @@ void add_missed(const tally::PageView::Steps& closed, Watch& watch) {
   if (said.tokens > 0) watch.step_tokens.add_missed(first, count, closed.missed_processed.tokens);
 }
 
-// By op, and summed over ops.
-using OpKey = std::tuple<Category, Phase, DType, std::string_view>;
-using CellTable = std::map<OpKey, std::pair<uint64_t, Figures>>;
-
-CellTable table_of(const std::vector<tally::CellRow>& rows) {
-  constexpr std::string_view kAllOps;
-  CellTable table;
-  for (const auto& row : rows) {
-    for (const std::string_view op : {std::string_view(row.op), kAllOps}) {
-      auto& [calls, figures] = table[{row.category, row.phase, row.dtype, op}];
-      calls += row.calls;
-      figures.executed = saturating_add(figures.executed, row.figures.executed);
-      figures.model = saturating_add(figures.model, row.figures.model);
-      figures.lower = saturating_add(figures.lower, row.figures.lower);
-    }
+std::vector<ledger::CountRow> count_rows(const std::vector<tally::CellRow>& cells) {
+  std::vector<ledger::CountRow> rows;
+  rows.reserve(cells.size());
+  for (const auto& cell : cells) {
+    rows.push_back({cell.category, cell.phase, cell.dtype, cell.op, cell.calls, cell.figures});
   }
-  return table;
+  return rows;
 }
 
-// The first counter of `before` that is less in `after`, empty where there is none. What an earlier
-// keeper's last line did not attribute to ops counts in the sums over ops only.
-std::string find_fallen(const std::vector<tally::CellRow>& before,
+// By the rule of those who verify the ledger, by op and summed over ops. What an earlier keeper's
+// last line did not attribute to ops is in the sums only.
+Status check_never_fell(const std::vector<tally::CellRow>& before,
                         const std::vector<tally::CellRow>& after) {
-  if (before.empty()) return "";
-  const CellTable now = table_of(after);
-  for (const auto& [key, old] : table_of(before)) {
-    const auto& [category, phase, dtype, op] = key;
-    if (op == ledger::kUnattributed) continue;
-    const auto found = now.find(key);
-    const auto& [calls, figures] = found == now.end() ? CellTable::mapped_type() : found->second;
-    const Figures& known = old.second;
-    if (calls >= old.first && figures.executed >= known.executed && figures.model >= known.model &&
-        figures.lower >= known.lower) {
-      continue;
-    }
-    return fmt::format("{}/{}/{} {}", name(category), name(phase), name(dtype),
-                       op.empty() ? "of all ops" : op);
-  }
-  return "";
+  ledger::Table known = ledger::table_of(count_rows(before));
+  const ledger::Table now = ledger::table_of(count_rows(after));
+  ACCOUNT_RETURN_IF_ERROR(
+      ledger::check_never_fell(ledger::without_ops(known), ledger::without_ops(now)));
+  std::erase_if(known, [](const auto& row) { return row.first.op == ledger::kUnattributed; });
+  return ledger::check_never_fell(known, now);
 }
 
 }  // namespace
@@ -139,8 +117,8 @@ void read_counters(Watch& watch) {
   const tally::PageView::Steps closed = watch.page->take_steps();
   const Processed before = watch.counters.processed;
   tally::Counters now = watch.page->read();
-  if (watch.fallen.empty()) watch.fallen = find_fallen(watch.counters.rows, now.rows);
-  if (!watch.fallen.empty()) now.rows = std::move(watch.counters.rows);
+  if (watch.whole.ok()) watch.whole = check_never_fell(watch.counters.rows, now.rows);
+  if (!watch.whole.ok()) now.rows = std::move(watch.counters.rows);
   watch.counters = std::move(now);
   Processed& said = watch.counters.processed;
   for (const Processed& known : {before, watch.processed_written}) {
@@ -182,10 +160,7 @@ ledger::CounterLine counter_line(const Watch& watch, int number, bool with_ops) 
   line.with_ops = with_ops;
   line.steps = {watch.steps.runs(), watch.step_samples.runs(), watch.step_tokens.runs()};
   line.processed = watch.counters.processed;
-  line.rows.reserve(watch.counters.rows.size());
-  for (const auto& row : watch.counters.rows) {
-    line.rows.push_back({row.category, row.phase, row.dtype, row.op, row.calls, row.figures});
-  }
+  line.rows = count_rows(watch.counters.rows);
   return line;
 }
 

@@ -26,10 +26,10 @@ struct Watch {
   Processed processed_written;
 
   tally::Counters counters;  // of the last reading; at first what an earlier keeper has written
-  // Not empty once a counter in the page had fallen, which no rank of ours does to it: which one.
-  // The page's rows are not read any more then.
-  std::string fallen;
-  bool fall_told = false;
+  // Which counter in the page had fallen, once one had, which no rank of ours does to it. The
+  // page's rows are not read any more then.
+  Status whole;
+  bool damage_told = false;
   int64_t good_until_unix_ns = 0;  // what was counted up to then is sealed
   // Closed since the last seal: operations, samples and tokens.
   StepFold steps, step_samples, step_tokens;

@@ -36,9 +36,6 @@ struct IncarnationLine {
   std::string framework;  // e.g. "torch 2.13.0"
 };
 
-// The op of what is known by category, phase and dtype only.
-inline constexpr std::string_view kUnattributed = "unattributed";
-
 struct CountRow {  // one key of one incarnation, cumulative
   Category category = Category::unassigned;
   Phase phase = Phase::forward;

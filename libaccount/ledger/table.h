@@ -33,6 +33,9 @@ struct Cell {
 
 using Table = std::map<RowKey, Cell>;
 
+// The op of what is known by category, phase and dtype only.
+inline constexpr std::string_view kUnattributed = "unattributed";
+
 Table table_of(const std::vector<CountRow>& rows);
 std::vector<CountRow> rows_of(const Table& table);
 // The same counters summed over ops.

@@ -51,6 +51,7 @@ extern "C" const account::torch::Adapter* account_torch_adapter() noexcept {
       .current_place = account::torch::current_place,
       .read_places = account::torch::read_places,
       .watch_every_op = account::torch::watch_every_op,
+      .watching_every_op = account::torch::watching_every_op,
       .watch_new_ops = account::torch::watch_new_ops,
       .list_uncounted = account::torch::list_uncounted,
       .register_formula = account::torch::register_formula,

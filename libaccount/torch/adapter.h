@@ -49,6 +49,7 @@ struct Adapter {
   uint64_t (*current_place)() noexcept;
   std::vector<PlaceRow> (*read_places)();
   void (*watch_every_op)(bool on);
+  bool (*watching_every_op)() noexcept;
   void (*watch_new_ops)();
   void (*list_uncounted)(std::string_view op, std::string_view reason, OpCount bound) noexcept;
   Status (*register_formula)(const std::string& op, CallFormula formula);

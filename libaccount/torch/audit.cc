@@ -50,7 +50,7 @@ const Op& op_of(const c10::OperatorName& name) {
   Op& op = entry->second;
   if (!fresh) return op;
   const auto handle = c10::Dispatcher::singleton().findSchema(name);
-  if (!handle.has_value() ||
+  if (handle.has_value() &&
       handle->hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd)) {
     return op;
   }
@@ -62,6 +62,7 @@ const Op& op_of(const c10::OperatorName& name) {
     op.bare = std::find(std::begin(kBare), std::end(kBare), name.name) != std::end(kBare);
     return op;
   }
+  if (!handle.has_value()) return op;
   op.cost = count::cost_of(name.name);
   if (!op.cost.moves_data()) op.kind = Kind::audited;
   return op;
@@ -193,9 +194,7 @@ bool watching_every_op() noexcept { return users.load(std::memory_order_relaxed)
 
 Audited audited_calls(const std::string& op, const std::string& overload, uint64_t elements,
                       c10::IntArrayRef query, c10::IntArrayRef key, uint64_t calls) {
-  const bool flex = op.starts_with("higher_order::flex_attention");
-  static const Op kFlex{.kind = Kind::counted, .attention = true, .cost = {}};
-  const Op& known = flex ? kFlex : op_of({op, overload});
+  const Op& known = op_of({op, overload});
   if (known.kind == Kind::passed_by || known.bare) return {};
   const auto cost = cost_of_call(known, elements, known.attention ? scores_of(query, key) : 0);
   return {op, calls, saturating_multiply(cost.estimate, calls),

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _MARK = "account-plan:"
 # Compiled graphs whose different sizes are kept; beyond that they are counted anew at each call.
 _MOST_SIZES = 256
-_GRAPH = "compiled graph"
 
 _installed = False
 _number = itertools.count()
@@ -116,16 +115,15 @@ class _Counted:
     def __init__(self, function: Callable[[Any], Any], plan: dict[str, Any]) -> None:
         self._function = function
         self._problem: str | None = plan.get("problem")
-        self._calls: list[list[Any]] = [
-            *plan.get("calls", []), *_listed(plan.get("unknown", [])),
-            *_audited(plan.get("audited", [])),
-        ]  # fmt: skip
         self._symbols: list[list[Any]] = plan.get("symbols", [])
         self._graphs: dict[tuple[int, ...], Any] = {}
-        self._sizes = _evaluator(self._calls, [symbol[0] for symbol in self._symbols])
+        names = [symbol[0] for symbol in self._symbols]
+        counted = [*plan.get("calls", []), *_listed(plan.get("unknown", []))]
+        audited = _audited(plan.get("audited", []))
+        self._counted, self._audited = _in_numbers(counted, names), _in_numbers(audited, names)
         self._run: Callable[..., Any] | None = None
-        if self._problem is None and self._sizes is None:
-            self._run = _load.core().Graph([tuple(call) for call in self._calls]).run
+        if self._problem is None and not any(map(_symbolic, (counted, audited))):
+            self._run = _load.core().Graph([tuple(call) for call in counted + audited]).run
 
     def __call__(self, inputs: Any) -> Any:
         if self._run is not None:  # one call, its sizes known for ever
@@ -133,7 +131,7 @@ class _Counted:
         core = _load.core()
         if self._problem is not None:
             result = self._function(inputs)
-            core.note_uncounted(_GRAPH, self._problem)
+            core.note_uncounted(_plan.GRAPH, self._problem)
             return result
         return self._graph_for(inputs).run(self._function, inputs)
 
@@ -141,9 +139,13 @@ class _Counted:
         key = tuple(_symbol_in(inputs, *symbol[1:]) for symbol in self._symbols)
         graph = self._graphs.get(key)
         if graph is None:
-            calls = self._calls if self._sizes is None else self._sizes(key)
-            graph = _load.core().Graph([tuple(call) for call in calls])
-            if len(self._graphs) < _MOST_SIZES:
+            core = _load.core()
+            kept = len(self._graphs) < _MOST_SIZES
+            calls = self._counted(key)
+            if kept or core.watching_every_op():  # else nobody asks for the rest
+                calls = calls + self._audited(key)
+            graph = core.Graph([tuple(call) for call in calls])
+            if kept:
                 self._graphs[key] = graph
         return graph
 
@@ -210,14 +212,17 @@ def _sum_of(numbers: Any) -> int:
     return sum(map(_sum_of, numbers)) if isinstance(numbers, list) else int(numbers)
 
 
-def _evaluator(
+def _symbolic(calls: list[list[Any]]) -> set[str]:
+    return {size for size in _all_sizes(calls) if isinstance(size, str)}
+
+
+def _in_numbers(
     calls: list[list[Any]], symbols: list[str]
-) -> Callable[[tuple[int, ...]], list[list[Any]]] | None:
-    """From the symbols' values to the calls in numbers; None if they are numbers already."""
-    texts = {size for size in _all_sizes(calls) if isinstance(size, str)}
-    if not texts:
-        return None
+) -> Callable[[tuple[int, ...]], list[list[Any]]]:
+    """From the symbols' values to the calls in numbers."""
     import math
+
+    texts = _symbolic(calls)
 
     code = {text: compile(text, "<size>", "eval") for text in texts}
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from . import _formulas, _load
 
+GRAPH = "compiled graph"
+
 
 def of_graph(graph: Any) -> dict[str, Any]:
     """calls: [op, overload, arguments, dtype, phase]; a size is a number or an expression in
@@ -23,7 +25,11 @@ def of_graph(graph: Any) -> dict[str, Any]:
     symbols = [*_symbols(nodes), *counts.values()]
     plan: dict[str, Any] = {"calls": [], "unknown": [], "symbols": symbols}
     _add_calls(graph, plan, _phase_of(nodes), counts)
-    plan["audited"] = _audited_calls(nodes)
+    try:
+        plan["audited"] = _audited_calls(nodes)
+    except Exception as error:  # what counts is read, and counts
+        reason = f"its pointwise work could not be read ({type(error).__name__})"
+        plan["unknown"].append([GRAPH, reason])
     return plan
 
 
